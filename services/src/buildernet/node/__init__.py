@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Placeholder docstring replaced by the package owner."""
