@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Placeholder docstring replaced by the package owner."""
+"""Layer 0: errors, configuration, logging. Standard library only, imported by every layer above."""
