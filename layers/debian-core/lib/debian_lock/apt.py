@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: MIT
+"""Resolving a request list with the host's apt, cut off from the host's own apt state.
+
+apt sees only the given sources, an empty dpkg status and an own scratch folder, so the result
+depends on the signed archive alone. Signatures are checked with Debian's archive keyring; the
+checksums that enter the lock are those of the indices apt has verified against them. Works with
+the apt of Debian 12 and 13, as root or not; no package is downloaded.
+"""
+
+import dataclasses
+import datetime
+import os
+import subprocess
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from debian_lock.errors import ResolveError
+from debian_lock.index import read_packages, release_date
+from debian_lock.lock import Lock, Package
+from debian_lock.requests import Requests
+
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+# Indices are 10 MB; a mirror that needs longer than this is as good as down.
+UPDATE_SECONDS = 300
+# apt's resolver takes a third of a second for these sets.
+RESOLVE_SECONDS = 60
+# The snapshot archive imports several times a day, so the state of a release is in it one day
+# later at the latest, and the mirror keeps superseded packages longer than a day.
+SNAPSHOT_DELAY = datetime.timedelta(days=1)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """One archive: its name in the lock, its base URL, and the suites taken from it."""
+
+    archive: str
+    url: str
+    suites: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything a set may be resolved from; ``main`` only."""
+
+    suite: str
+    architecture: str
+    archives: tuple[Source, ...]
+
+    @property
+    def mirrors(self) -> dict[str, str]:
+        """Archive names and their base URLs, as the lock records them."""
+        return {source.archive: source.url for source in self.archives}
+
+
+def debian(
+    suite: str = "trixie",
+    architecture: str = "amd64",
+    mirror: str = "http://deb.debian.org/debian",
+    security_mirror: str = "http://deb.debian.org/debian-security",
+) -> Sources:
+    """Debian's stable archive with its updates and its security archive."""
+    return Sources(
+        suite,
+        architecture,
+        (
+            Source("debian", mirror, (suite, f"{suite}-updates")),
+            Source("debian-security", security_mirror, (f"{suite}-security",)),
+        ),
+    )
+
+
+class Apt:
+    """apt with its own indices below ``scratch``; ``update`` once, then resolve many sets."""
+
+    def __init__(self, sources: Sources, scratch: Path, keyring: Path = KEYRING) -> None:
+        self._sources = sources
+        self._keyring = keyring
+        self._root = scratch.resolve()
+        self._lists = self._root / "lists"
+        self._status = self._root / "status"
+        self._packages: dict[tuple[str, str], Package] = {}
+        self._snapshot = ""
+
+    def update(self) -> None:
+        """Download and verify the indices.
+
+        Raises:
+            ResolveError: The mirror cannot be reached, or a signature or checksum is wrong.
+        """
+        if not self._keyring.is_file():
+            hint = "install the Debian package debian-archive-keyring"
+            raise ResolveError(f"{self._keyring}: no such keyring", hint=hint)
+        for folder in (self._lists / "partial", self._root / "cache/archives/partial"):
+            folder.mkdir(parents=True, exist_ok=True)
+        (self._root / "debian.sources").write_text(self._deb822(), encoding="utf-8")
+        (self._root / "apt.conf").write_text(self._configuration(), encoding="utf-8")
+        self._status.write_text("")
+        self._run(["update", "-o", "APT::Update::Error-Mode=any"], UPDATE_SECONDS)
+        self._read_indices()
+
+    def resolve(self, requests: Requests) -> Lock:
+        """The requested packages and what they depend on, recommendations not included.
+
+        Raises:
+            ResolveError: A name is unknown, the requests conflict, or a package in ``without`` is
+                needed by nothing.
+        """
+        full = self._closure(requests.names, ())
+        by_name = {package.name: package for package in full}
+        if stale := [name for name in requests.without if name not in by_name]:
+            raise ResolveError(f"nothing needs what is left out: {', '.join(stale)}")
+        left_out = [by_name[name] for name in requests.without]
+        packages = self._closure(requests.names, left_out) if left_out else full
+        return Lock(
+            suite=self._sources.suite,
+            architecture=self._sources.architecture,
+            snapshot=self._snapshot,
+            mirrors=self._sources.mirrors,
+            requested=requests.names,
+            without=requests.without,
+            packages=tuple(sorted(packages)),
+        )
+
+    def _closure(self, names: Sequence[str], present: Sequence[Package]) -> list[Package]:
+        """What apt would install on a system that has only the packages ``present``."""
+        self._status.write_text("".join(map(_installed, present)), encoding="utf-8")
+        output = self._run(["install", "--print-uris", "--yes", *names], RESOLVE_SECONDS)
+        lines = [line.split() for line in output.splitlines() if line.startswith("'")]
+        return [self._at(words[0].strip("'")) for words in lines]
+
+    def _at(self, url: str) -> Package:
+        for archive, base in self._sources.mirrors.items():
+            if url.startswith(f"{base}/"):
+                path = urllib.parse.unquote(url.removeprefix(f"{base}/"))
+                if package := self._packages.get((archive, path)):
+                    return package
+        raise ResolveError(f"apt names a package that is in no index: {url}")
+
+    def _read_indices(self) -> None:
+        dates = []
+        for source in self._sources.archives:
+            for suite in source.suites:
+                stem = f"{source.url}/dists/{suite}/".partition("://")[2].replace("_", "%5f")
+                stem = stem.replace("/", "_")
+                release = self._lists / f"{stem}InRelease"
+                dates.append(release_date(release.read_text(encoding="utf-8")))
+                index = f"{stem}main_binary-{self._sources.architecture}_Packages"
+                for package in read_packages(self._lists / index, source.archive):
+                    self._packages[source.archive, package.path] = package
+        self._snapshot = (max(dates) + SNAPSHOT_DELAY).strftime("%Y%m%dT%H%M%SZ")
+
+    def _run(self, arguments: Sequence[str], seconds: int) -> str:
+        environment = {
+            **{key: value for key, value in os.environ.items() if key.endswith(("_proxy", "_PROXY"))},
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "LC_ALL": "C.UTF-8",
+            "APT_CONFIG": str(self._root / "apt.conf"),
+        }
+        command = ["apt-get", "--quiet", "--quiet", *arguments]
+        try:
+            run = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=seconds, check=False
+            )
+        except FileNotFoundError as error:
+            raise ResolveError("apt-get is not installed") from error
+        except subprocess.TimeoutExpired as error:
+            raise ResolveError(f"apt-get {arguments[0]}: no end after {seconds} s") from error
+        if run.returncode:
+            what = [line for line in run.stderr.splitlines() if line.startswith(("E:", "W:"))]
+            detail = "\n  ".join(what or run.stderr.splitlines()[-5:])
+            raise ResolveError(f"apt-get {arguments[0]} failed:\n  {detail}\n{run.stdout}".rstrip())
+        return run.stdout
+
+    def _deb822(self) -> str:
+        return "\n".join(
+            f"Types: deb\nURIs: {source.url}\nSuites: {' '.join(source.suites)}\nComponents: main\n"
+            f"Architectures: {self._sources.architecture}\nSigned-By: {self._keyring}\n"
+            for source in self._sources.archives
+        )
+
+    def _configuration(self) -> str:
+        """apt.conf: every path apt would take from the host points into the scratch folder."""
+        settings: Mapping[str, Path | str] = {
+            "Dir::Etc::Main": "/dev/null",
+            "Dir::Etc::Parts": "/dev/null",
+            "Dir::Etc::SourceList": "/dev/null",
+            "Dir::Etc::SourceParts": self._root,
+            "Dir::Etc::Preferences": "/dev/null",
+            "Dir::Etc::PreferencesParts": "/dev/null",
+            "Dir::Etc::Trusted": "/dev/null",
+            "Dir::Etc::TrustedParts": "/dev/null",
+            "Dir::State": self._root,
+            "Dir::State::Lists": self._lists,
+            "Dir::State::Status": self._status,
+            "Dir::Cache": self._root / "cache",
+            "Dir::Log": self._root / "log",
+            "APT::Architecture": self._sources.architecture,
+            "APT::Architectures": self._sources.architecture,
+            "APT::Install-Recommends": "false",
+            "APT::Install-Suggests": "false",
+            # As root apt would switch to the user _apt, who may not enter the scratch folder.
+            "APT::Sandbox::User": "",
+            "Acquire::Languages": "none",
+            "Acquire::Retries": "3",
+        }
+        return "".join(f'{key} "{value}";\n' for key, value in settings.items())
+
+
+def _installed(package: Package) -> str:
+    """A dpkg status stanza that makes apt take the package, without its needs, as given."""
+    return (
+        f"Package: {package.name}\nStatus: install ok installed\nVersion: {package.version}\n"
+        f"Architecture: {package.architecture}\nMulti-Arch: foreign\n"
+        "Maintainer: nobody\nDescription: left out of the set\n\n"
+    )
