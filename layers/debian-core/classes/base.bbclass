@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+# Every recipe inherits this class: fetch, unpack, install, build.
+#
+#   do_fetch    the only task with network; checksums are mandatory
+#   do_unpack   sources into ${UNPACKDIR}
+#   do_install  left to recipes and classes: makes ${COMPONENT}, complete and from nothing
+#   do_build    the default target
+
+do_fetch[network] = "1"
+do_fetch[vardeps] += "SRC_URI"
+do_fetch[file-checksums] = "${@bb.fetch.get_checksum_file_list(d)}"
+python do_fetch() {
+    uris = (d.getVar("SRC_URI") or "").split()
+    if uris:
+        bb.fetch2.Fetch(uris, d).download()
+}
+addtask fetch
+
+do_unpack[cleandirs] = "${UNPACKDIR}"
+python do_unpack() {
+    uris = (d.getVar("SRC_URI") or "").split()
+    if uris:
+        bb.fetch2.Fetch(uris, d).unpack(d.getVar("UNPACKDIR"))
+}
+addtask unpack after do_fetch
+
+do_install[cleandirs] = "${COMPONENT} ${B}"
+do_install[dirs] = "${B}"
+do_install() {
+    :
+}
+addtask install after do_unpack
+
+do_build() {
+    :
+}
+addtask build after do_install
+
+# `bitbake -c clean RECIPE` forgets a recipe's work.
+python do_clean() {
+    for folder in ("WORKDIR", "COMPONENT"):
+        bb.utils.remove(d.getVar(folder), recurse=True)
+    bb.utils.remove(d.getVar("STAMP") + ".*")
+}
+addtask clean
+
+# A recipe that uses another's component names it in DEPENDS.
+DEPENDS ??= ""
+do_unpack[deptask] = ""
+do_install[deptask] = "do_install"
