@@ -15,8 +15,6 @@ Only a `cli.py` turns an error into an exit code: 0 done, 1 failed, 2 wrong usag
 130 interrupted by the user (128 + SIGINT).
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Final
 
 EXIT_OK: Final = 0

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Placeholder docstring replaced by the package owner."""
+"""Layer 1: what every HTTP service shares: the bounded server, health, metrics, readiness."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Placeholder docstring replaced by the package owner."""
+"""The operator API of a node: health, events and logs, what was measured at boot."""

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+"""Errors of serving HTTP."""
+
+from typing import ClassVar
+
+from buildernet.base.errors import BuildernetError, ConfigError
+
+
+class AddressError(ConfigError):
+    """A listen address is not `HOST:PORT`."""
+
+
+class ListenError(BuildernetError):
+    """The server cannot listen on its address."""
+
+
+class RequestError(BuildernetError):
+    """A request is refused; the message goes to the client, the hint does not.
+
+    Attributes:
+        status: The HTTP status sent with it.
+    """
+
+    status: ClassVar[int] = 400

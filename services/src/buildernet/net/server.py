@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""One HTTP site with limits: listen, say so to systemd, stop gracefully on SIGTERM.
+
+`new_application` gives an application with health, metrics and the middlewares; the service adds
+its routes; `serve` runs it. TLS and authentication are not here.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from aiohttp import web
+
+from buildernet.net import limits as fixed
+from buildernet.net import notify
+from buildernet.net.address import ListenAddress
+from buildernet.net.connections import ConnectionGuard
+from buildernet.net.errors import ListenError
+from buildernet.net.health import READINESS, STOPPING, Readiness, livez, readyz
+from buildernet.net.limits import ServerLimits
+from buildernet.net.metrics import METRICS, HttpMetrics, metrics
+from buildernet.net.middleware import GUARD, LIMITS, deadline, errors_as_json, observe
+
+_log = logging.getLogger(__name__)
+
+
+def new_application(service: str, *, limits: ServerLimits) -> web.Application:
+    """Return an application with `/livez`, `/readyz`, `/metrics`, deadlines and JSON errors.
+
+    Args:
+        service: Prefix of the metrics, such as `system_api`.
+        limits: What one client may cost.
+    """
+    app = web.Application(
+        middlewares=[observe, errors_as_json, deadline], client_max_size=limits.max_body_bytes
+    )
+    app[LIMITS] = limits
+    app[METRICS] = HttpMetrics(service)
+    app[GUARD] = ConnectionGuard(limits, app[METRICS])
+    app[READINESS] = Readiness()
+    app.router.add_get("/livez", livez)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
+    return app
+
+
+@asynccontextmanager
+async def listening(app: web.Application, address: ListenAddress) -> AsyncIterator[ListenAddress]:
+    """Serve the application while the context is open; yields the address with its real port.
+
+    Leaving the context stops gracefully: no new connection, idle ones closed, running requests
+    finished or cut after `STOP_TIMEOUT_S`, then the application's own clean-up.
+
+    Raises:
+        ListenError: The address is in use or not ours.
+    """
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        logger=_malformed_log(),
+        keepalive_timeout=app[LIMITS].idle_timeout_s,
+        lingering_time=2.0,
+        max_line_size=fixed.MAX_LINE_BYTES,
+        max_field_size=fixed.MAX_LINE_BYTES,
+        max_headers=fixed.MAX_HEADERS,
+        shutdown_timeout=fixed.STOP_TIMEOUT_S,
+    )
+    await runner.setup()
+    try:
+        server, guard = runner.server, app[GUARD]
+        if server is None:
+            raise RuntimeError("an AppRunner that is set up has a server")
+        listener = await _listen(lambda: guard.accept(server), address)
+        sweeper = asyncio.create_task(guard.sweep(server))
+        try:
+            bound = ListenAddress(address.host, listener.sockets[0].getsockname()[1])
+            _log.info("listening address=%s", bound)
+            app[READINESS].reason = None
+            yield bound
+        finally:
+            app[READINESS].reason = STOPPING
+            listener.close()
+            sweeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweeper
+    finally:
+        await runner.cleanup()
+
+
+async def serve(app: web.Application, address: ListenAddress) -> None:
+    """Serve until SIGTERM or SIGINT, then stop gracefully within 10 s.
+
+    Raises:
+        ListenError: The address is in use or not ours.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with listening(app, address):
+        notify.send(notify.READY)
+        await stop.wait()
+        _log.info("stopping")
+        notify.send(notify.STOPPING)
+    _log.info("stopped")
+
+
+async def _listen(
+    factory: Callable[[], asyncio.Protocol], address: ListenAddress
+) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    try:
+        return await loop.create_server(
+            factory, address.host, address.port, backlog=fixed.BACKLOG, reuse_address=True
+        )
+    except OSError as exc:
+        raise ListenError(
+            f"cannot listen on {address}: {exc.strerror or exc}",
+            hint="another program may use the port; choose one with --listen-addr",
+        ) from exc
+
+
+class _WithoutTraceback(logging.Filter):
+    """What aiohttp logs as an error with a traceback is a client's malformed request: one line."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1] is not None:
+            record.msg = f"{record.msg} reason={type(record.exc_info[1]).__name__}"
+        record.exc_info = None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        return True
+
+
+def _malformed_log() -> logging.Logger:
+    log = logging.getLogger("buildernet.net.malformed")
+    if not log.filters:
+        log.addFilter(_WithoutTraceback())
+    return log
