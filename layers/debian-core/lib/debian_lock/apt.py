@@ -95,8 +95,12 @@ class Apt:
             folder.mkdir(parents=True, exist_ok=True)
         (self._root / "debian.sources").write_text(self._deb822(), encoding="utf-8")
         (self._root / "apt.conf").write_text(self._configuration(), encoding="utf-8")
+        # What `without` declares as installed stays as it is, even though the archive has it too.
+        (self._root / "preferences").write_text(
+            "Package: *\nPin: release a=now\nPin-Priority: 1001\n", encoding="utf-8"
+        )
         self._status.write_text("")
-        self._run(["update", "-o", "APT::Update::Error-Mode=any"], UPDATE_SECONDS)
+        self._run("apt-get", ["update"], UPDATE_SECONDS)
         self._read_indices()
 
     def resolve(self, requests: Requests) -> Lock:
@@ -106,12 +110,13 @@ class Apt:
             ResolveError: A name is unknown, the requests conflict, or a package in ``without`` is
                 needed by nothing.
         """
-        full = self._closure(requests.names, ())
-        by_name = {package.name: package for package in full}
-        if stale := [name for name in requests.without if name not in by_name]:
-            raise ResolveError(f"nothing needs what is left out: {', '.join(stale)}")
-        left_out = [by_name[name] for name in requests.without]
-        packages = self._closure(requests.names, left_out) if left_out else full
+        packages = self._closure(requests.names, "")
+        if requests.without:
+            needed = {package.name for package in packages}
+            if stale := [name for name in requests.without if name not in needed]:
+                raise ResolveError(f"nothing needs what is left out: {', '.join(stale)}")
+            stanzas = self._run("apt-cache", ["show", "--no-all-versions", *requests.without])
+            packages = self._closure(requests.names, _as_installed(stanzas))
         return Lock(
             suite=self._sources.suite,
             architecture=self._sources.architecture,
@@ -122,10 +127,11 @@ class Apt:
             packages=tuple(sorted(packages)),
         )
 
-    def _closure(self, names: Sequence[str], present: Sequence[Package]) -> list[Package]:
-        """What apt would install on a system that has only the packages ``present``."""
-        self._status.write_text("".join(map(_installed, present)), encoding="utf-8")
-        output = self._run(["install", "--print-uris", "--yes", *names], RESOLVE_SECONDS)
+    def _closure(self, names: Sequence[str], installed: str) -> list[Package]:
+        """What apt would install on a system whose dpkg status is ``installed``."""
+        self._status.write_text(installed, encoding="utf-8")
+        output = self._run("apt-get", ["install", "--print-uris", "--yes", *names])
+        self._status.write_text("")
         lines = [line.split() for line in output.splitlines() if line.startswith("'")]
         return [self._at(words[0].strip("'")) for words in lines]
 
@@ -150,26 +156,34 @@ class Apt:
                     self._packages[source.archive, package.path] = package
         self._snapshot = (max(dates) + SNAPSHOT_DELAY).strftime("%Y%m%dT%H%M%SZ")
 
-    def _run(self, arguments: Sequence[str], seconds: int) -> str:
+    def _run(
+        self, program: str, arguments: Sequence[str], seconds: int = RESOLVE_SECONDS
+    ) -> str:
         environment = {
-            **{key: value for key, value in os.environ.items() if key.endswith(("_proxy", "_PROXY"))},
+            **{key: value for key, value in os.environ.items() if key.lower().endswith("_proxy")},
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "LC_ALL": "C.UTF-8",
             "APT_CONFIG": str(self._root / "apt.conf"),
         }
-        command = ["apt-get", "--quiet", "--quiet", *arguments]
+        what = f"{program} {arguments[0]}"
+        command = [program, "--quiet=2", *arguments]
         try:
             run = subprocess.run(
-                command, env=environment, capture_output=True, text=True, timeout=seconds, check=False
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+                check=False,
             )
         except FileNotFoundError as error:
-            raise ResolveError("apt-get is not installed") from error
+            raise ResolveError(f"{program} is not installed; it comes with Debian") from error
         except subprocess.TimeoutExpired as error:
-            raise ResolveError(f"apt-get {arguments[0]}: no end after {seconds} s") from error
+            raise ResolveError(f"{what}: no end after {seconds} s") from error
         if run.returncode:
-            what = [line for line in run.stderr.splitlines() if line.startswith(("E:", "W:"))]
-            detail = "\n  ".join(what or run.stderr.splitlines()[-5:])
-            raise ResolveError(f"apt-get {arguments[0]} failed:\n  {detail}\n{run.stdout}".rstrip())
+            detail = "\n".join(filter(None, (run.stdout.strip(), run.stderr.strip())))
+            raise ResolveError(f"{what} failed:\n{detail}")
         return run.stdout
 
     def _deb822(self) -> str:
@@ -186,7 +200,7 @@ class Apt:
             "Dir::Etc::Parts": "/dev/null",
             "Dir::Etc::SourceList": "/dev/null",
             "Dir::Etc::SourceParts": self._root,
-            "Dir::Etc::Preferences": "/dev/null",
+            "Dir::Etc::Preferences": self._root / "preferences",
             "Dir::Etc::PreferencesParts": "/dev/null",
             "Dir::Etc::Trusted": "/dev/null",
             "Dir::Etc::TrustedParts": "/dev/null",
@@ -201,16 +215,17 @@ class Apt:
             "APT::Install-Suggests": "false",
             # As root apt would switch to the user _apt, who may not enter the scratch folder.
             "APT::Sandbox::User": "",
+            # A suite that cannot be read is an error, not a warning.
+            "APT::Update::Error-Mode": "any",
             "Acquire::Languages": "none",
             "Acquire::Retries": "3",
         }
         return "".join(f'{key} "{value}";\n' for key, value in settings.items())
 
 
-def _installed(package: Package) -> str:
-    """A dpkg status stanza that makes apt take the package, without its needs, as given."""
-    return (
-        f"Package: {package.name}\nStatus: install ok installed\nVersion: {package.version}\n"
-        f"Architecture: {package.architecture}\nMulti-Arch: foreign\n"
-        "Maintainer: nobody\nDescription: left out of the set\n\n"
-    )
+def _as_installed(stanzas: str) -> str:
+    """Package stanzas as those of an installed system that need nothing themselves."""
+    kept = ("Package:", "Version:", "Architecture:", "Multi-Arch:", "Provides:")
+    lines = [line for line in stanzas.splitlines() if not line or line.startswith(kept)]
+    text = "\n".join([*lines, ""])
+    return text.replace("Package:", "Status: install ok installed\nPackage:")
