@@ -1,2 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Placeholder docstring replaced by the package owner."""
+"""Command `buildernet-node`: the small things a node does for itself. Standard library only.
+
+It runs early in the boot, on a processor that may be emulated, and `firewall` runs at build time
+under the build host's Python: so nothing heavy is imported, and each subcommand imports its own.
+"""

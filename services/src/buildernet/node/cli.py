@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""Command `buildernet-node`. Each subcommand imports its module when it is chosen."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from buildernet.base import command
+from buildernet.base.paths import MEASURED_BOOT_DIR, SYSTEM_API_FIFO
+
+_EXAMPLES: Final = """\
+examples:
+  buildernet-node measured-boot
+  buildernet-node event "disk unlocked"
+  buildernet-node firewall /usr/share/buildernet/ports.toml --variant production > nftables.conf
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    return command.run(
+        lambda: arguments.run(arguments), program="buildernet-node", debug=arguments.debug
+    )
+
+
+def _measured_boot(arguments: argparse.Namespace) -> None:
+    from buildernet.node.measured_boot import Sources, collect
+
+    collect(Sources.below(arguments.sysfs), out=arguments.out, console=sys.stdout)
+
+
+def _event(arguments: argparse.Namespace) -> None:
+    from buildernet.node.event import send_event
+
+    send_event(arguments.message, fifo=arguments.pipe_file)
+
+
+def _firewall(arguments: argparse.Namespace) -> None:
+    from buildernet.node.firewall import read_ports, ruleset
+
+    print(ruleset(read_ports(arguments.ports_file), variant=arguments.variant), end="")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="buildernet-node",
+        description="What a node does for itself, at boot and when its image is built.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    measured = commands.add_parser(
+        "measured-boot", help="keep and print what the firmware measured (root, once per boot)"
+    )
+    measured.add_argument(
+        "--sysfs", type=Path, default=Path("/sys"), metavar="DIR", help="default: /sys"
+    )
+    measured.add_argument(
+        "--out",
+        type=Path,
+        default=MEASURED_BOOT_DIR,
+        metavar="DIR",
+        help=f"default: {MEASURED_BOOT_DIR}",
+    )
+    measured.set_defaults(run=_measured_boot)
+
+    event = commands.add_parser("event", help="report an event to system-api")
+    event.add_argument("message", metavar="MESSAGE", help="one line")
+    event.add_argument(
+        "--pipe-file",
+        type=Path,
+        default=SYSTEM_API_FIFO,
+        metavar="PATH",
+        help=f"default: {SYSTEM_API_FIFO}",
+    )
+    event.set_defaults(run=_event)
+
+    firewall = commands.add_parser(
+        "firewall", help="print the nftables ruleset for a list of open ports (build time)"
+    )
+    firewall.add_argument("ports_file", type=Path, metavar="PORTS_FILE", help="ports.toml")
+    firewall.add_argument(
+        "--variant",
+        choices=("production", "development"),
+        default="production",
+        help="which image (default: production)",
+    )
+    firewall.set_defaults(run=_firewall)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

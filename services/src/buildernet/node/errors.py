@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+"""Errors of the in-guest commands."""
+
+from buildernet.base.errors import BuildernetError, ConfigError
+
+
+class EventError(BuildernetError):
+    """An event cannot be handed to system-api."""
+
+
+class MeasuredBootError(BuildernetError):
+    """What the firmware measured cannot be read or kept."""
+
+
+class PortListError(ConfigError):
+    """The list of open ports is wrong."""
