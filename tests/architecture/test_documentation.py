@@ -74,6 +74,19 @@ def test_readme_names_every_verb() -> None:
     assert [verb for verb in verbs if f"make {verb}" not in text("README.md")] == []
 
 
+def test_documents_name_only_verbs_that_exist() -> None:
+    verbs = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
+    named = {
+        verb
+        for path in documents()
+        for verb in re.findall(
+            r"(?:^|[`=] ?|strict )make ([a-z][a-z-]+)", path.read_text(), re.MULTILINE
+        )
+    }
+    assert named
+    assert sorted(named - verbs) == []
+
+
 def test_changelog_has_a_place_for_what_comes_next() -> None:
     unreleased = text("CHANGELOG.md").partition("## [Unreleased]")[2].partition("\n## ")[0]
     assert re.search(r"^Measurements: \S+", unreleased, re.MULTILINE)

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN_REPOSITORY = "buildernet"
-# About 2 700 recipes; four minutes were seen on two busy cores.
+# About 2 700 recipes; five minutes were seen on two busy cores.
 PARSE_SECONDS = 900
-# Variables of one recipe, or a refusal before any recipe is read.
-SHORT_SECONDS = 300
+# A refusal comes before any recipe is read.
+REFUSE_SECONDS = 120
 # openembedded-core refuses to run as root: nobody and nogroup of Debian's base-passwd.
 NOBODY = 65534
 
-pytestmark = [pytest.mark.bitbake, pytest.mark.timeout(PARSE_SECONDS + 2 * SHORT_SECONDS)]
+pytestmark = [pytest.mark.bitbake, pytest.mark.timeout(PARSE_SECONDS + REFUSE_SECONDS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +137,10 @@ def test_layer_parses_and_the_image_comes_from_oe(build: Build) -> None:
     upstream = [layer for name in UPSTREAM for layer in layers_of(name, build.checkouts / name)]
     build.configure([*upstream, *layers_of(OWN_REPOSITORY, ROOT)])
 
-    parsed = build.bitbake("-p", seconds=PARSE_SECONDS)
-    assert parsed.returncode == 0, parsed.stdout
-    assert ", 0 errors." in parsed.stdout
-    assert "WARNING" not in parsed.stdout, parsed.stdout
-
-    shown = build.bitbake("-e", KAS["target"], seconds=SHORT_SECONDS)
+    # One command for both: -p alone would read every recipe once more.
+    shown = build.bitbake("-e", KAS["target"], seconds=PARSE_SECONDS)
     assert shown.returncode == 0, shown.stdout
+    assert "WARNING: " not in shown.stdout, shown.stdout
     recipe = ROOT / "layers/meta-buildernet/oe/recipes-core/images/buildernet-image.bb"
     assert recipe_value(shown.stdout, "FILE") == str(recipe)
     assert {"systemd", "usrmerge"} <= set(recipe_value(shown.stdout, "DISTRO_FEATURES").split())
@@ -154,6 +151,6 @@ def test_distribution_without_meta_oe_is_refused(build: Build) -> None:
     core = layers_of("openembedded-core", build.checkouts / "openembedded-core")
     build.configure([*core, *layers_of(OWN_REPOSITORY, ROOT)])
 
-    refused = build.bitbake("-p", seconds=SHORT_SECONDS)
+    refused = build.bitbake("-p", seconds=REFUSE_SECONDS)
     assert refused.returncode != 0
     assert "add or remove meta-oe" in refused.stdout
