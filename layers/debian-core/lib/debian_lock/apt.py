@@ -156,9 +156,7 @@ class Apt:
                     self._packages[source.archive, package.path] = package
         self._snapshot = (max(dates) + SNAPSHOT_DELAY).strftime("%Y%m%dT%H%M%SZ")
 
-    def _run(
-        self, program: str, arguments: Sequence[str], seconds: int = RESOLVE_SECONDS
-    ) -> str:
+    def _run(self, program: str, arguments: Sequence[str], seconds: int = RESOLVE_SECONDS) -> str:
         environment = {
             **{key: value for key, value in os.environ.items() if key.lower().endswith("_proxy")},
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",

@@ -11,6 +11,7 @@ deliberately left out).
 """
 
 import dataclasses
+import itertools
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -224,7 +225,7 @@ def _names(value: Any, where: str) -> tuple[str, ...]:
 
 
 def _ascending(names: tuple[str, ...] | list[str], where: str) -> None:
-    for before, after in zip(names, names[1:], strict=False):
+    for before, after in itertools.pairwise(names):
         if before >= after:
             raise LockFormatError(f"{where}: {after} is repeated or out of order after {before}")
 

@@ -18,13 +18,6 @@ class Move:
     old: str | None
     new: str | None
 
-    def __str__(self) -> str:
-        if self.old is None:
-            return f"+ {self.name} {self.new}"
-        if self.new is None:
-            return f"- {self.name} {self.old}"
-        return f"  {self.name} {self.old} -> {self.new}"
-
 
 def diff(old: Lock | None, new: Lock) -> list[Move]:
     """What moves from one lock to the other, sorted by name; no ``old`` means all is added."""
@@ -33,11 +26,13 @@ def diff(old: Lock | None, new: Lock) -> list[Move]:
 
 def moves(old: Mapping[str, tuple[str, str]], new: Mapping[str, tuple[str, str]]) -> list[Move]:
     """The same for any pinning given as name to (version, checksum)."""
-    return sorted(
-        Move(name, *_shown(old.get(name), new.get(name)))
-        for name in old.keys() | new.keys()
-        if old.get(name) != new.get(name)
-    )
+    found = []
+    for name in sorted(old.keys() | new.keys()):
+        before, after = old.get(name), new.get(name)
+        if before != after:
+            same_version = before and after and before[0] == after[0]
+            found.append(Move(name, _shown(before, same_version), _shown(after, same_version)))
+    return found
 
 
 def table(moved: Iterable[Move]) -> list[str]:
@@ -47,13 +42,21 @@ def table(moved: Iterable[Move]) -> list[str]:
     return [f"{name:{widths[0]}}  {old:{widths[1]}}  -> {new}" for name, old, new in rows]
 
 
+def refreshed(old: Lock | None, new: Lock) -> Lock:
+    """The lock to write: ``old`` where only the archive's date has moved on.
+
+    The older snapshot still holds every package, so a file without moves stays as it is.
+    """
+    if old and dataclasses.replace(new, snapshot=old.snapshot) == old:
+        return old
+    return new
+
+
 def _pins(lock: Lock) -> dict[str, tuple[str, str]]:
     return {package.name: (package.version, package.sha256) for package in lock.packages}
 
 
-def _shown(
-    old: tuple[str, str] | None, new: tuple[str, str] | None
-) -> tuple[str | None, str | None]:
-    if old and new and old[0] == new[0]:
-        return tuple(f"{version} (sha256 {sha256[:12]})" for version, sha256 in (old, new))  # type: ignore[return-value]
-    return old and old[0], new and new[0]
+def _shown(pin: tuple[str, str] | None, with_checksum: object) -> str | None:
+    if pin is None:
+        return None
+    return f"{pin[0]} (sha256 {pin[1][:12]})" if with_checksum else pin[0]

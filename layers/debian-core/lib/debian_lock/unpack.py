@@ -137,66 +137,74 @@ class _Tree:
     """The destination, and the rule that nothing is ever written outside it."""
 
     def __init__(self, root: Path, exclude: re.Pattern[str], keep: re.Pattern[str]) -> None:
-        self._root = os.path.realpath(root)
+        self._root = root.resolve()
         self._exclude = exclude
         self._keep = keep
-        self._folders: dict[str, str] = {"": self._root}
+        self._folders: dict[str, Path] = {"": self._root}
 
     def add(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         path = _relative(member.name)
         if not path or (self._exclude.match(path) and not self._keep.match(path)):
             return
         if member.isdir():
-            self._add_folder(path, stat.S_IMODE(member.mode))
+            self._add_folder(path, _mode(member))
             return
-        parent, _, name = path.rpartition("/")
-        target = os.path.join(self._folder(parent), name)
-        if os.path.lexists(target):
-            if member.issym() and os.path.islink(target) and os.readlink(target) == member.linkname:
+        target = self._place(path)
+        if target.is_symlink() or target.exists():
+            if member.issym() and target.is_symlink() and str(target.readlink()) == member.linkname:
                 return
             raise UnpackError(f"{path}: another package holds this path")
         if member.isreg():
             self._write(archive, member, target)
         elif member.issym():
-            os.symlink(member.linkname, target)
+            target.symlink_to(member.linkname)
         elif member.islnk():
-            source, _, name = _relative(member.linkname).rpartition("/")
-            source = os.path.join(self._folder(source), name)
-            if not stat.S_ISREG(os.lstat(source).st_mode):
+            source = self._place(_relative(member.linkname))
+            if not stat.S_ISREG(source.lstat().st_mode):
                 raise UnpackError(f"{path}: a hard link to something that is no file")
-            os.link(source, target)
+            target.hardlink_to(source)
         else:
             raise UnpackError(f"{path}: a device or pipe in a package")
 
     @staticmethod
-    def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: str) -> None:
+    def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
         source = archive.extractfile(member)
-        assert source is not None  # a regular file has content
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        with open(os.open(target, flags, 0o600), "wb") as file:
-            content = source.read()
-            file.write(content)
-            os.fchmod(file.fileno(), stat.S_IMODE(member.mode) & ~(stat.S_ISUID | stat.S_ISGID))
+        if source is None:
+            raise UnpackError(f"{member.name}: a file without content")
+        with target.open("xb") as file:
+            file.write(source.read())
+            os.fchmod(file.fileno(), _mode(member))
         os.utime(target, (member.mtime, member.mtime))
 
     def _add_folder(self, path: str, mode: int) -> None:
         """Make the folder with the mode the first package to name it says."""
         if path not in self._folders:
-            os.chmod(self._folder(path), mode & ~(stat.S_ISUID | stat.S_ISGID))
+            self._folder(path).chmod(mode)
 
-    def _folder(self, path: str) -> str:
+    def _place(self, path: str) -> Path:
+        """Where a member goes: its folder's real place, its own name not followed."""
+        parent, _, name = path.rpartition("/")
+        return self._folder(parent) / name
+
+    def _folder(self, path: str) -> Path:
         """The real folder a path names, made where missing; links may not lead outside."""
         if (known := self._folders.get(path)) is not None:
             return known
-        parent, _, name = path.rpartition("/")
-        place = os.path.realpath(os.path.join(self._folder(parent), name))
-        if os.path.commonpath((self._root, place)) != self._root:
+        try:
+            folder = self._place(path).resolve()
+        except RuntimeError as error:  # how Python 3.11 reports a link that names itself
+            raise UnpackError(f"{path}: a link leads in a circle") from error
+        if not folder.is_relative_to(self._root):
             raise UnpackError(f"{path}: a link leads outside the destination")
-        if not os.path.isdir(place):
-            os.mkdir(place)
-            os.chmod(place, 0o755)
-        self._folders[path] = place
-        return place
+        if not folder.is_dir():
+            folder.mkdir()
+            folder.chmod(0o755)
+        self._folders[path] = folder
+        return folder
+
+
+def _mode(member: tarfile.TarInfo) -> int:
+    return stat.S_IMODE(member.mode) & ~(stat.S_ISUID | stat.S_ISGID)
 
 
 def _relative(name: str) -> str:
