@@ -3,9 +3,10 @@
 
 import hashlib
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
-from buildernet.attestation.registers import PCRS, Bank, Digest, Digest32, Register
+from buildernet.attestation.registers import PCRS, Bank, Digest, Digest32, Digest48, Register
 from buildernet.measure.digests import BANKS
 from buildernet.measure.disk import BootMedium
 from buildernet.measure.errors import DiskError
@@ -35,6 +36,23 @@ PROMISED_RTMRS: Final = (Register.RTMR1, Register.RTMR2)
 """RTMR0 describes the machine: never promised (docs/decisions/0007). RTMR3 is for applications."""
 
 
+class Provenance(StrEnum):
+    """How a value that is not promised came about."""
+
+    OBSERVED = "observed"
+    COMPUTED = "computed"
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """RTMR0 on one machine type: information for a verifier who wants to pin it."""
+
+    name: str
+    provenance: Provenance
+    rtmr0: Digest48
+    note: str
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """What a boot of one image by one path on one firmware must measure."""
@@ -48,9 +66,13 @@ class Prediction:
     """From the facts file; None for a firmware without facts."""
     mrtd: MRTD | None
     """None when the firmware has no TDX metadata."""
+    conditions: tuple[str, ...]
+    """What must hold beside the image for the values to be right; empty for a well-made image."""
     promised: tuple[Register, ...]
     """Registers whose whole content in the log is promised."""
     events: tuple[ExpectedEvent, ...]
+    platforms: tuple[Platform, ...] = ()
+    """RTMR0 per machine type; never part of a promise."""
 
     def values(self, register: Register, bank: Bank) -> tuple[Digest, ...]:
         """Return every legal value of a register, the most usual first."""
@@ -71,6 +93,7 @@ def predict(
     firmware: memoryview,
     facts: FirmwareFacts | None,
     mrtd: MRTD | None,
+    platforms: tuple[Platform, ...] = (),
 ) -> Prediction:
     """Predict every promised event.
 
@@ -80,6 +103,7 @@ def predict(
         firmware: the whole firmware image.
         facts: PCR 0 and PCR 7 of that firmware, None leaves them unpromised.
         mrtd: computed from the same firmware, None when it is no TDX firmware.
+        platforms: RTMR0 of known machine types, passed on as information.
 
     Raises:
         DiskError: boot path gpt, but the file has no partition table.
@@ -99,9 +123,27 @@ def predict(
         firmware_sha256=Digest32(hashlib.sha256(firmware).digest()),
         firmware_name=facts.name if facts else None,
         mrtd=mrtd,
+        conditions=_conditions(uki, boot),
         promised=(*PROMISED_RTMRS, *promised),
         events=tuple(events),
+        platforms=platforms,
     )
+
+
+def _conditions(uki: UnifiedKernelImage, boot: BootPath) -> tuple[str, ...]:
+    """Name what stubs from 261 on do that depends on more than the image."""
+    conditions = []
+    if uki.behaviour.appends_boot_secret and boot is BootPath.GPT:
+        conditions.append(
+            "the ESP is read-only or holds a /loader/boot-secret-mixin shorter than 32 bytes;"
+            " otherwise the stub adds a random secret to the initrd and PCR 9 and RTMR2 vary"
+        )
+    if uki.behaviour.appends_boot_secret and "console=" not in compute_cmdline(uki):
+        conditions.append(
+            "the machine has no serial port; otherwise the stub appends a console= and PCR 9 and"
+            " RTMR2 vary: embed one in the command line"
+        )
+    return tuple(conditions)
 
 
 def _boot_events(
