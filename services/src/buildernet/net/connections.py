@@ -20,28 +20,35 @@ _SWEEPS_PER_TIMEOUT: Final = 4
 """A connection is cut at most a quarter of the timeout late."""
 
 
-class _Refused(asyncio.Protocol):
-    """Closes the connection before a byte is read."""
+class _Gate(asyncio.Protocol):
+    """Decides about one new connection, before a byte of it is read."""
+
+    def __init__(self, guard: "ConnectionGuard", server: web.Server) -> None:
+        self._guard = guard
+        self._server = server
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
+        if len(self._server.connections) >= self._guard.limits.max_connections:
+            self._guard.metrics.connections_refused.inc()
+            transport.close()
+            return
+        protocol = self._server()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
 
 
 class ConnectionGuard:
     """Counts and times the connections of one server."""
 
     def __init__(self, limits: ServerLimits, metrics: HttpMetrics) -> None:
-        self._limits = limits
-        self._metrics = metrics
+        self.limits = limits
+        self.metrics = metrics
         self._busy: set[object] = set()
         self._idle_since: dict[object, float] = {}
 
     def accept(self, server: web.Server) -> asyncio.Protocol:
-        """Return the protocol for a new connection: the server's, or one that refuses."""
-        if len(server.connections) >= self._limits.max_connections:
-            self._metrics.connections_refused.inc()
-            return _Refused()
-        return server()
+        """Return the protocol of a new connection: the server's, behind a check of the number."""
+        return _Gate(self, server)
 
     @contextmanager
     def handling(self, request: web.Request) -> Iterator[None]:
@@ -58,15 +65,15 @@ class ConnectionGuard:
         """Cut connections that idle too long; runs until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(self._limits.idle_timeout_s / _SWEEPS_PER_TIMEOUT)
+            await asyncio.sleep(self.limits.idle_timeout_s / _SWEEPS_PER_TIMEOUT)
             now = loop.time()
             live = server.connections
             self._idle_since = {c: self._idle_since.get(c, now) for c in live}
             for connection in live:
                 idle_s = now - self._idle_since[connection]
                 transport = connection.transport
-                if connection in self._busy or idle_s < self._limits.idle_timeout_s:
+                if connection in self._busy or idle_s < self.limits.idle_timeout_s:
                     continue
                 if transport is not None:
-                    self._metrics.connections_expired.inc()
+                    self.metrics.connections_expired.inc()
                     transport.abort()  # close() would wait for a peer that does not read

@@ -13,6 +13,9 @@ MAX_HEADERS: Final = 64
 BACKLOG: Final = 128
 """Connections the kernel holds while the event loop is busy."""
 
+LINGER_S: Final = 1.0
+"""How long the rest of a refused body is read, so that its sender gets to see the answer."""
+
 STOP_TIMEOUT_S: Final = 8.0
 """What running requests get after SIGTERM; with the clean-up it stays below the promised 10 s."""
 

@@ -61,7 +61,7 @@ async def listening(app: web.Application, address: ListenAddress) -> AsyncIterat
         access_log=None,
         logger=_malformed_log(),
         keepalive_timeout=app[LIMITS].idle_timeout_s,
-        lingering_time=2.0,
+        lingering_time=fixed.LINGER_S,
         max_line_size=fixed.MAX_LINE_BYTES,
         max_field_size=fixed.MAX_LINE_BYTES,
         max_headers=fixed.MAX_HEADERS,
