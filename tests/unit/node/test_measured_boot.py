@@ -72,6 +72,7 @@ def test_the_files_are_readable_by_all_and_nothing_else_is_left(machine, tmp_pat
 
 def test_a_second_run_replaces_the_files(machine, tmp_path):
     _collect(machine, tmp_path / "out")
+    (tmp_path / "out/.tpm-event-log.bin").write_bytes(b"left by a run that was killed")
     machine.tpm_event_log.write_bytes(b"other")
     _collect(machine, tmp_path / "out")
     assert (tmp_path / "out/tpm-event-log.bin").read_bytes() == b"other"

@@ -5,7 +5,6 @@ Every `cli.py` hands its work to `run`; nothing else in the tree turns an error 
 """
 
 import sys
-import traceback
 from collections.abc import Callable
 
 from buildernet.base.errors import EXIT_INTERRUPTED, EXIT_OK, BuildernetError
@@ -26,7 +25,7 @@ def run(body: Callable[[], int | None], *, program: str, debug: bool = False) ->
         return body() or EXIT_OK
     except BuildernetError as error:
         if debug:
-            traceback.print_exc()
+            sys.excepthook(type(error), error, error.__traceback__)
         sys.stderr.write(f"{program}: error: {error}\n")
         if error.hint:
             sys.stderr.write(f"  hint: {error.hint}\n")

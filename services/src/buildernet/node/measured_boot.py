@@ -7,7 +7,6 @@ world-readable: measurements are public, and whoever doubts them asks the TPM fo
 
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
@@ -104,16 +103,14 @@ def _read_log(path: Path) -> bytes:
 
 def _keep(path: Path, content: bytes) -> None:
     """Write a read-only file whole or not at all."""
+    unfinished = path.with_name(f".{path.name}")
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                os.fchmod(file.fileno(), _MODE)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        unfinished.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as file:
+            file.write(content)
+            os.fchmod(file.fileno(), _MODE)
+        unfinished.replace(path)
     except OSError as exc:
         raise MeasuredBootError(f"cannot write {path}: {exc.strerror}") from exc
