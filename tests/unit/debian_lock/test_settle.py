@@ -58,7 +58,14 @@ def test_all_sets_go_on_with_what_the_mirror_has_now() -> None:
 
 def test_the_move_is_loud_and_recorded() -> None:
     outcome = settle(PINNED, mirror(BASH, NEW_KERNEL), lambda: FRESH)
-    for word in ("MEASUREMENTS WILL DIFFER", "PINS=strict", "6.12.1-1", "6.12.2-1", "target:"):
+    for word in (
+        "MEASUREMENTS WILL DIFFER",
+        "PINS=strict",
+        "6.12.1-1",
+        "6.12.2-1",
+        "target: 2 moved",
+        "tools: nothing",
+    ):
         assert word in outcome.warning()
     record = json.loads(json.dumps(outcome.record()))
     assert record["pinned"] is False

@@ -59,7 +59,8 @@ class Outcome:
             f"published ones. (PINS=strict fails instead.) Gone: {', '.join(self.gone)}",
         ]
         for name, moves in self.moved.items():
-            lines += [f"{name}:", *(f"  {line}" for line in table(moves))]
+            lines += [f"{name}: {len(moves) or 'nothing'} moved"]
+            lines += [f"  {line}" for line in table(moves)]
         return "\n".join(lines)
 
 
