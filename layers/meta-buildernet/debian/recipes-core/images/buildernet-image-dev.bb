@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+SUMMARY = "The development image: SSH, a console, exporters; its own measurements, never for orderflow"
+
+require buildernet-image.inc
+
+BUILDERNET_VARIANT = "development"
+ROOTFS_COMPONENTS = "debian-target debian-target-dev python-wheels buildernet buildernet-dev"
+BUILDERNET_PACKAGE_LOCKS += "${BUILDERNET_LOCKS}/target-dev.lock.json"
