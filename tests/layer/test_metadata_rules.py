@@ -33,9 +33,10 @@ IMPORTS_BITBAKE: Final = re.compile(r"^\s*(?:import|from) +bb\b", re.MULTILINE)
 
 
 def metadata(layer: Path) -> list[Path]:
-    """The files of a layer that BitBake parses."""
+    """The files of a layer that BitBake parses; files/ holds what it copies."""
     suffixes = {".bb", ".bbappend", ".bbclass", ".conf", ".inc"}
-    found = [path for path in sorted(layer.rglob("*")) if path.suffix in suffixes]
+    paths = [p for p in sorted(layer.rglob("*")) if layer / "files" not in p.parents]
+    found = [path for path in paths if path.suffix in suffixes]
     assert found, f"no metadata below {layer}"
     return found
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN_REPOSITORY = "buildernet"
-# About 2 700 recipes: three and a half to eight minutes, as two shared cores were more or less busy.
+# About 2 700 recipes: three and a half to eight minutes on two cores, shared with others.
 PARSE_SECONDS = 1800
 # A refusal comes before any recipe is read.
 REFUSE_SECONDS = 120
