@@ -3,7 +3,7 @@ import contextlib
 from functools import cache
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from buildernet.measure.errors import DiskError
@@ -81,6 +81,7 @@ def test_fat12_and_other_data_are_refused() -> None:
         read_fat_file(memoryview(bytes(4096)), PATH)
 
 
+@settings(max_examples=30)
 @given(st.data())
 @pytest.mark.parametrize("bits", [16, 32])
 def test_damage_raises_our_error_only(bits: int, data: st.DataObject) -> None:

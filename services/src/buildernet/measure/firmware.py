@@ -57,20 +57,20 @@ def load_facts(firmware: memoryview, folder: Path | None) -> FirmwareFacts | Non
     """
     if folder is None:
         return None
-    digest = hashlib.sha256(firmware).hexdigest()
+    digest = hashlib.sha256(firmware).hexdigest().encode()
     for path in sorted(folder.glob("*.json"))[:MAX_FACTS_FILES]:
         if path.stat().st_size > MAX_FACTS_BYTES:
             raise FirmwareError(f"{path} is larger than {MAX_FACTS_BYTES} bytes")
-        text = path.read_text(encoding="utf-8")
-        if digest in text:
+        content = path.read_bytes()
+        if digest in content:
             try:
-                return parse_facts(text)
+                return parse_facts(content)
             except FirmwareError as exc:
                 raise FirmwareError(f"{path}: {exc}") from exc
     return None
 
 
-def parse_facts(text: str) -> FirmwareFacts:
+def parse_facts(text: str | bytes) -> FirmwareFacts:
     """Parse one facts file.
 
     Raises:
