@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""manifest.json: what was built, from which pins, and the digest of every file published with it.
+
+A signature of the manifest therefore vouches for the whole folder.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from image_manifest.errors import ManifestError
+
+SCHEMA = "buildernet-image-manifest/1"
+MANIFEST = "manifest.json"
+SIGNATURE_SUFFIX = ".minisig"
+MOVED_NOTE = (
+    "pinned packages could not be had and newer ones took their place:"
+    " this image differs from the published measurements"
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Identity:
+    """What names an image.
+
+    Attributes:
+        image: Name of the recipe and of the folder.
+        variant: ``production`` or ``development``.
+        version: Version of the distribution.
+        measurement_id: Name under which the measurements are published.
+        epoch: SOURCE_DATE_EPOCH, seconds since 1970: the time stamp in every artefact.
+    """
+
+    image: str
+    variant: str
+    version: str
+    measurement_id: str
+    epoch: int
+
+
+def encode_manifest(
+    identity: Identity,
+    folder: Path,
+    *,
+    kernel: str,
+    locks: Mapping[str, Path],
+    moved: Iterable[Path] = (),
+) -> str:
+    """The document for a deploy folder that is complete but for manifest and signatures.
+
+    Args:
+        identity: What names the image.
+        folder: The deploy folder; what boots is read from its ``events.json``.
+        kernel: Kernel release.
+        locks: The pins, each by its place in the repository.
+        moved: Notes of fetch tasks whose pins could not be had (``settle.Outcome.record``).
+
+    Raises:
+        ManifestError: A file that is needed is missing or says nothing.
+    """
+    try:
+        events = json.loads((folder / "events.json").read_text(encoding="utf-8"))
+        stub, cmdline = events["stub"], events["cmdline"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ManifestError(f"{folder}/events.json tells neither stub nor command line") from error
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "image": identity.image,
+        "variant": identity.variant,
+        "version": identity.version,
+        "measurement_id": identity.measurement_id,
+        "source_date_epoch": identity.epoch,
+        "kernel": kernel,
+        "stub": stub,
+        "cmdline": cmdline,
+        "roothash": _root_hash(cmdline),
+        "files": _files(folder),
+        "locks": {name: sha256_of(path) for name, path in sorted(locks.items())},
+        "pins": _pins(moved),
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def sha256_of(path: Path) -> str:
+    """Lower-case hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _root_hash(cmdline: str) -> str:
+    words = [word for word in cmdline.split() if word.startswith("roothash=")]
+    if len(words) != 1:
+        raise ManifestError(f"the command line names {len(words)} root hashes, not one: {cmdline}")
+    return words[0].removeprefix("roothash=")
+
+
+def _files(folder: Path) -> dict[str, dict[str, Any]]:
+    return {
+        path.name: {"size": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in sorted(folder.iterdir())
+        if path.name != MANIFEST and path.suffix != SIGNATURE_SUFFIX
+    }
+
+
+def _pins(notes: Iterable[Path]) -> dict[str, Any]:
+    """As locked, or what moved: the notes of several fetch tasks as one."""
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in notes]
+    loose = [record for record in records if not record["pinned"]]
+    if not loose:
+        return {"as_locked": True}
+    moved: dict[str, Any] = {}
+    for record in loose:
+        moved |= record["moved"]
+    gone = sorted({package for record in loose for package in record["gone"]})
+    return {
+        "as_locked": False,
+        "note": MOVED_NOTE,
+        "gone": gone,
+        "moved": dict(sorted(moved.items())),
+    }
