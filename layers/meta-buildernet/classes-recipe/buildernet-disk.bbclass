@@ -25,9 +25,9 @@ label: gpt
 label-id: ${DISK_GUID}
 unit: sectors
 first-lba: 2048
-start=2048, size=$esp_sectors, type=uefi, uuid=${ESP_PARTUUID}, name="esp"
-start=$root_start, size=$root_sectors, type=linux-root-x86-64, uuid=${ROOT_PARTUUID}, name="root", attrs="GUID:60"
-start=$verity_start, size=$verity_sectors, type=linux-root-x86-64-verity, uuid=${VERITY_PARTUUID}, name="root-verity", attrs="GUID:60"
+start=2048, size=$esp_sectors, type=${ESP_TYPE}, uuid=${ESP_PARTUUID}, name="esp"
+start=$root_start, size=$root_sectors, type=${ROOT_TYPE}, uuid=${ROOT_PARTUUID}, name="root", attrs="GUID:60"
+start=$verity_start, size=$verity_sectors, type=${VERITY_TYPE}, uuid=${VERITY_PARTUUID}, name="root-verity", attrs="GUID:60"
 LAYOUT
     ${BUILDERNET_RUN} sh -c 'sfdisk --quiet ${B}/disk/disk.raw < ${B}/disk/layout'
     place esp.fat 2048

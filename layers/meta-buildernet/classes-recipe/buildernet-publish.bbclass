@@ -5,12 +5,14 @@
 
 BUILDERNET_VARIANT ?= ""
 BUILDERNET_VARIANT[doc] = "production or development, as the manifest says it"
-BUILDERNET_PACKAGE_LOCKS ?= ""
-BUILDERNET_PACKAGE_LOCKS[doc] = "Lock files of the packages in the root, for the SBOM"
-BUILDERNET_FIRMWARE_LOCKS ?= ""
-BUILDERNET_FIRMWARE_LOCKS[doc] = "Lock files of the firmware, for the SBOM"
-BUILDERNET_TOOL_LOCKS ?= ""
-BUILDERNET_TOOL_LOCKS[doc] = "Lock files of what only the build uses; the manifest lists them all"
+BUILDERNET_PINS ?= ""
+BUILDERNET_PINS[doc] = "Folder of the Debian locks that were built from, and of outcome.json, which says whether the pins held"
+BUILDERNET_PACKAGE_SETS ?= ""
+BUILDERNET_PACKAGE_SETS[doc] = "Names of the locks whose packages are in the root"
+BUILDERNET_FIRMWARE_SETS ?= ""
+BUILDERNET_FIRMWARE_SETS[doc] = "Names of the locks of the firmware"
+BUILDERNET_TOOL_SETS ?= ""
+BUILDERNET_TOOL_SETS[doc] = "Names of the locks of what only the build uses"
 BUILDERNET_UV_LOCK ?= "${BUILDERNET_ROOT}/uv.lock"
 BUILDERNET_UV_LOCK[doc] = "Lock file of the Python wheels"
 BUILDERNET_MINISIGN_KEY ?= ""
@@ -22,20 +24,10 @@ def minisign_key_number(d):
     from image_manifest.signing import key_number
     return key_number(d.getVar("BUILDERNET_MINISIGN_KEY"))
 
-def published_locks(d):
-    """Every lock that takes part, by its place in the repository."""
-    names = ("PACKAGE_LOCKS", "FIRMWARE_LOCKS", "TOOL_LOCKS", "UV_LOCK")
-    locks = [path for name in names for path in lock_paths(d, name)]
-    return {str(path.relative_to(d.getVar("BUILDERNET_ROOT"))): path for path in locks}
-
-def lock_paths(d, name):
-    from pathlib import Path
-    return [Path(path) for path in d.getVar(f"BUILDERNET_{name}").split()]
-
 addtask publish after do_measure before do_install
 do_publish[cleandirs] = "${DEPLOY_DIR}/${PN}"
 do_publish[postfuncs] += "describe_image"
-do_publish[file-checksums] = "${@described_by(d)}"
+do_publish[file-checksums] = "${BUILDERNET_UV_LOCK}:True ${BUILDERNET_ROOT}/layers/meta-buildernet/lib/image_manifest:True"
 do_publish() {
     install -m 0644 ${B}/uki/uki.efi ${DEPLOY_DIR}/${PN}/uki.efi
     install -m 0644 ${BUILDERNET_FIRMWARE} ${DEPLOY_DIR}/${PN}/firmware.fd
@@ -49,15 +41,10 @@ python describe_image() {
     from image_manifest.publication import Inputs, describe
     names = ("PN", "BUILDERNET_VARIANT", "DISTRO_VERSION", "BUILDERNET_MEASUREMENT_ID")
     identity = Identity(*map(d.getVar, names), epoch=int(d.getVar("SOURCE_DATE_EPOCH")))
-    (uv_lock,) = lock_paths(d, "UV_LOCK")
-    inputs = Inputs(lock_paths(d, "PACKAGE_LOCKS"), lock_paths(d, "FIRMWARE_LOCKS"), uv_lock, "buildernet", published_locks(d))
-    describe(identity, Path(d.getVar("DEPLOY_DIR"), d.getVar("PN")), Path(d.getVar("IMAGE_ROOTFS")), inputs)
+    sets = [d.getVar(f"BUILDERNET_{name}_SETS").split() for name in ("PACKAGE", "FIRMWARE", "TOOL")]
+    pins, uv_lock, root = (Path(d.getVar(name)) for name in ("BUILDERNET_PINS", "BUILDERNET_UV_LOCK", "IMAGE_ROOTFS"))
+    describe(identity, Path(d.getVar("DEPLOY_DIR"), d.getVar("PN")), root, Inputs(pins, *sets, uv_lock, "buildernet"))
 }
-
-def described_by(d):
-    """The locks, and the program that turns them into documents."""
-    program = f'{d.getVar("BUILDERNET_ROOT")}/layers/meta-buildernet/lib/image_manifest'
-    return " ".join(f"{path}:True" for path in [program, *published_locks(d).values()])
 
 # A task of its own: another key, or none, signs anew without building anew.
 SIGNED_FILES = "manifest.json measurements.json events.json"

@@ -3,7 +3,7 @@ SUMMARY = "The tools that make file systems, UKIs and disks, from pinned package
 LICENSE = "Various"
 DESCRIPTION = "A folder to run commands in with bin/run-in-build-root; never part of an image."
 
-DEBIAN_LOCK = "${DEBIAN_BUILD_ROOT_LOCK}"
+DEBIAN_SET = "build-tools"
 inherit debian-packages
 
 # What Debian's maintainer scripts leave in /etc and a tool in the build root looks for.

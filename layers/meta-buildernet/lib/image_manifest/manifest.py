@@ -7,7 +7,7 @@ A signature of the manifest therefore vouches for the whole folder.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,9 @@ def encode_manifest(
     folder: Path,
     *,
     kernel: str,
-    locks: Mapping[str, Path],
-    moved: Iterable[Path] = (),
+    settled: Path,
+    sets: Collection[str],
+    uv_lock: Path,
 ) -> str:
     """The document for a deploy folder that is complete but for manifest and signatures.
 
@@ -55,8 +56,10 @@ def encode_manifest(
         identity: What names the image.
         folder: The deploy folder; what boots is read from its ``events.json``.
         kernel: Kernel release.
-        locks: The pins, each by its place in the repository.
-        moved: Notes of fetch tasks whose pins could not be had (``settle.Outcome.record``).
+        settled: Folder of the Debian locks that were built from, and of ``outcome.json``, which
+            says whether they are the pinned ones (``debian_lock.settle.Outcome.record``).
+        sets: Names of the locks in it that the image or its build uses.
+        uv_lock: The Python lock.
 
     Raises:
         ManifestError: A file that is needed is missing or says nothing.
@@ -66,6 +69,7 @@ def encode_manifest(
         stub, cmdline = events["stub"], events["cmdline"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ManifestError(f"{folder}/events.json tells neither stub nor command line") from error
+    locks = [uv_lock, *(settled / f"{name}.lock.json" for name in sets)]
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "image": identity.image,
@@ -78,8 +82,8 @@ def encode_manifest(
         "cmdline": cmdline,
         "roothash": _root_hash(cmdline),
         "files": _files(folder),
-        "locks": {name: sha256_of(path) for name, path in sorted(locks.items())},
-        "pins": _pins(moved),
+        "locks": {path.name: sha256_of(path) for path in sorted(locks)},
+        "pins": _pins(settled / "outcome.json", sets),
     }
     return json.dumps(document, indent=2) + "\n"
 
@@ -105,19 +109,13 @@ def _files(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _pins(notes: Iterable[Path]) -> dict[str, Any]:
-    """As locked, or what moved: the notes of several fetch tasks as one."""
-    records = [json.loads(path.read_text(encoding="utf-8")) for path in notes]
-    loose = [record for record in records if not record["pinned"]]
-    if not loose:
-        return {"as_locked": True}
-    moved: dict[str, Any] = {}
-    for record in loose:
-        moved |= record["moved"]
-    gone = sorted({package for record in loose for package in record["gone"]})
-    return {
-        "as_locked": False,
-        "note": MOVED_NOTE,
-        "gone": gone,
-        "moved": dict(sorted(moved.items())),
-    }
+def _pins(outcome: Path, sets: Collection[str]) -> dict[str, Any]:
+    """As locked, or what moved in the sets that the image uses."""
+    try:
+        record = json.loads(outcome.read_text(encoding="utf-8"))
+        moved = {name: record["moved"][name] for name in sorted(sets) if record["moved"].get(name)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ManifestError(f"{outcome}: does not tell whether the pins held") from error
+    return (
+        {"as_locked": False, "note": MOVED_NOTE, "moved": moved} if moved else {"as_locked": True}
+    )

@@ -2,10 +2,10 @@
 """Writes what is said about an image into its deploy folder."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from debian_lock.lock import load_lock
+from debian_lock.lock import Lock, load_lock
 
 from image_manifest.errors import ManifestError
 from image_manifest.manifest import MANIFEST, Identity, encode_manifest, sha256_of
@@ -23,20 +23,28 @@ class Inputs:
     """Where the materials of an image are written down.
 
     Attributes:
-        packages: Debian locks of the root.
-        firmware: Debian locks of what runs before the disk.
+        settled: Folder of the Debian locks that were built from, and of ``outcome.json``.
+        packages: Names of the locks in it whose packages are in the root.
+        firmware: Names of those whose packages run before the disk.
+        tools: Names of those that only the build used.
         uv_lock: The Python lock.
         project: The project in it whose run-time dependencies the root holds, and which is ours.
-        pins: Every lock that takes part in the build, by its place in the repository.
-        moved: Notes of fetch tasks whose pins could not be had.
     """
 
-    packages: Sequence[Path]
-    firmware: Sequence[Path]
+    settled: Path
+    packages: Sequence[str]
+    firmware: Sequence[str]
+    tools: Sequence[str]
     uv_lock: Path
     project: str
-    pins: Mapping[str, Path]
-    moved: Sequence[Path] = ()
+
+    def load(self, sets: Sequence[str]) -> list[Lock]:
+        """The locks of some sets.
+
+        Raises:
+            LockFormatError: One cannot be read.
+        """
+        return [load_lock(self.settled / f"{name}.lock.json") for name in sets]
 
 
 def describe(identity: Identity, folder: Path, root: Path, inputs: Inputs) -> None:
@@ -55,15 +63,20 @@ def describe(identity: Identity, folder: Path, root: Path, inputs: Inputs) -> No
     (folder / ROOTFS_FILES).write_text(encode_rootfs_files(root), encoding="utf-8")
     materials = {
         own_material(inputs.project, identity.version),
-        *debian_materials(map(load_lock, inputs.packages)),
-        *debian_materials(map(load_lock, inputs.firmware), firmware=True),
+        *debian_materials(inputs.load(inputs.packages)),
+        *debian_materials(inputs.load(inputs.firmware), firmware=True),
         *wheel_materials(inputs.uv_lock, inputs.project),
     }
     disk = sha256_of(folder / DISK)
     sbom = encode_sbom(identity.image, identity.version, disk, materials, identity.epoch)
     (folder / SBOM).write_text(sbom, encoding="utf-8")
     manifest = encode_manifest(
-        identity, folder, kernel=_kernel(root), locks=inputs.pins, moved=inputs.moved
+        identity,
+        folder,
+        kernel=_kernel(root),
+        settled=inputs.settled,
+        sets=(*inputs.packages, *inputs.firmware, *inputs.tools),
+        uv_lock=inputs.uv_lock,
     )
     (folder / MANIFEST).write_text(manifest, encoding="utf-8")
 

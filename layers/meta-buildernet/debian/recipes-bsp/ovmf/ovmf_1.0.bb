@@ -2,5 +2,5 @@
 SUMMARY = "The firmware that measurements are published for: Debian's OVMF, code and variables in one file"
 LICENSE = "BSD-2-Clause-Patent"
 
-DEBIAN_LOCK = "${BUILDERNET_LOCKS}/firmware.lock.json"
+DEBIAN_SET = "firmware"
 inherit debian-packages

@@ -2,6 +2,6 @@
 SUMMARY = "What the development image has beside the packages of debian-target"
 LICENSE = "Various"
 
-DEBIAN_LOCK = "${BUILDERNET_LOCKS}/target-dev.lock.json"
-DEBIAN_LOCK_BASE = "${BUILDERNET_LOCKS}/target.lock.json"
+DEBIAN_SET = "target-dev"
+DEBIAN_SET_BASE = "target"
 inherit debian-packages

@@ -2,6 +2,6 @@
 SUMMARY = "The Debian packages of the production image, unpacked"
 LICENSE = "Various"
 
-DEBIAN_LOCK = "${BUILDERNET_LOCKS}/target.lock.json"
+DEBIAN_SET = "target"
 
 inherit debian-packages

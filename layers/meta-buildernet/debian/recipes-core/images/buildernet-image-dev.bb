@@ -5,4 +5,4 @@ require buildernet-image.inc
 
 BUILDERNET_VARIANT = "development"
 ROOTFS_COMPONENTS = "debian-target debian-target-dev python-wheels buildernet buildernet-dev"
-BUILDERNET_PACKAGE_LOCKS += "${BUILDERNET_LOCKS}/target-dev.lock.json"
+BUILDERNET_PACKAGE_SETS += "target-dev"
