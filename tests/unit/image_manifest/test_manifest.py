@@ -26,13 +26,22 @@ def folder(tmp_path: Path) -> Path:
     deploy.mkdir()
     (deploy / "disk.raw").write_bytes(b"disk")
     (deploy / "events.json").write_text(json.dumps({"stub": "257.13-1", "cmdline": CMDLINE}))
+    (tmp_path / "uv.lock").write_bytes(b"wheels")
+    (tmp_path / "target.lock.json").write_bytes(b"packages")
+    settle(tmp_path, Outcome({}))
     return deploy
 
 
-def encode(folder: Path, **options: Any) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(
-        encode_manifest(IDENTITY, folder, **{"kernel": "6.12", "locks": {}} | options)
+def settle(folder: Path, outcome: Outcome) -> None:
+    (folder / "outcome.json").write_text(json.dumps(outcome.record()))
+
+
+def encode(folder: Path) -> dict[str, Any]:
+    pins = folder.parent
+    text = encode_manifest(
+        IDENTITY, folder, kernel="6.12", settled=pins, sets=["target"], uv_lock=pins / "uv.lock"
     )
+    document: dict[str, Any] = json.loads(text)
     return document
 
 
@@ -53,26 +62,40 @@ def test_every_file_but_manifest_and_signatures_is_listed(folder: Path) -> None:
     assert files["disk.raw"] == {"size": 4, "sha256": hashlib.sha256(b"disk").hexdigest()}
 
 
-def test_locks_are_listed_by_place_and_digest(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "uv.lock").write_bytes(b"lock")
-    manifest = encode(folder, locks={"uv.lock": tmp_path / "uv.lock"})
-    assert manifest["locks"] == {"uv.lock": hashlib.sha256(b"lock").hexdigest()}
+def test_locks_are_listed_by_name_and_digest(folder: Path) -> None:
+    manifest = encode(folder)
+    assert manifest["locks"] == {
+        "target.lock.json": hashlib.sha256(b"packages").hexdigest(),
+        "uv.lock": hashlib.sha256(b"wheels").hexdigest(),
+    }
     assert manifest["pins"] == {"as_locked": True}
 
 
 def test_moved_pins_are_told_with_what_follows(folder: Path, tmp_path: Path) -> None:
-    held = tmp_path / "held.json"
-    held.write_text(json.dumps(Outcome({}).record()))
-    moved = tmp_path / "moved.json"
-    outcome = Outcome({}, gone=("bash 5",), moved={"target": (Move("bash", "5", "6"),)})
-    moved.write_text(json.dumps(outcome.record()))
-    assert encode(folder, moved=[held])["pins"] == {"as_locked": True}
-    assert encode(folder, moved=[held, moved])["pins"] == {
+    moved = {"target": (Move("bash", "5", "6"),), "firmware": ()}
+    settle(tmp_path, Outcome({}, gone=("bash 5",), moved=moved))
+    assert encode(folder)["pins"] == {
         "as_locked": False,
         "note": MOVED_NOTE,
-        "gone": ["bash 5"],
         "moved": {"target": [{"name": "bash", "old": "5", "new": "6"}]},
     }
+
+
+def test_what_moved_in_a_set_of_another_image_does_not_matter(folder: Path, tmp_path: Path) -> None:
+    moved = {"target": (), "target-dev": (Move("less", "1", "2"),)}
+    settle(tmp_path, Outcome({}, gone=("less 1",), moved=moved))
+    assert encode(folder)["pins"] == {"as_locked": True}
+
+
+@pytest.mark.parametrize("outcome", [None, "", "[]", "{}", '{"moved": 1}'])
+def test_pins_without_a_word_on_them_are_refused(
+    folder: Path, tmp_path: Path, outcome: str | None
+) -> None:
+    (tmp_path / "outcome.json").unlink()
+    if outcome is not None:
+        (tmp_path / "outcome.json").write_text(outcome)
+    with pytest.raises(ManifestError, match="whether the pins held"):
+        encode(folder)
 
 
 @pytest.mark.parametrize(
