@@ -4,6 +4,7 @@
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +25,26 @@ def _root_logger() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     yield
     root.handlers[:], root.level = handlers, level
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the tests that boot an image (tests/image)."""
+    group = parser.getgroup("images", "images under test")
+    deploy = "build/deploy"
+    group.addoption(
+        "--image-dir",
+        type=Path,
+        default=Path(f"{deploy}/buildernet-image"),
+        help="deployed production image (default: %(default)s)",
+    )
+    group.addoption(
+        "--dev-image-dir",
+        type=Path,
+        default=Path(f"{deploy}/buildernet-image-dev"),
+        help="deployed development image (default: %(default)s)",
+    )
+    group.addoption(
+        "--skip-images",
+        action="store_true",
+        help="skip tests of images; without it a missing image is a failure",
+    )

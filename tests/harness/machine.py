@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Final, Self
 from tests.harness.console import Console
 from tests.harness.deadline import Deadline
 from tests.harness.errors import DeadlineError, HarnessError, QemuExitedError, QmpError
-from tests.harness.qemu import MachineSockets, MachineSpec, build_arguments
+from tests.harness.qemu import USER_NETWORK_PORT, MachineSockets, MachineSpec, build_arguments
 from tests.harness.qmp import QmpClient
+from tests.harness.scanner import Neighbour
 from tests.harness.swtpm import run_swtpm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import IO
 
@@ -65,6 +66,7 @@ class Machine:
         self._stack = contextlib.ExitStack()
         self._console: Console | None = None
         self._qmp: QmpClient | None = None
+        self._neighbour: Neighbour | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._stderr: IO[bytes] | None = None
 
@@ -137,6 +139,23 @@ class Machine:
         if self.console.wait_end(timeout_seconds):
             raise self.console.failure or self._exited()
 
+    def scan_ports(self, ports: Iterable[int], open_port: int, deadline: Deadline) -> set[int]:
+        """The TCP ports on which the guest accepts connections; see `Neighbour.scan`.
+
+        QEMU's user network is unplugged meanwhile: it would answer for any address.
+
+        Raises:
+            HarnessError: The machine has no neighbour (`MachineSpec.neighbour`).
+            DeadlineError: `open_port` did not answer.
+        """
+        if self._neighbour is None:
+            raise HarnessError("the machine has no neighbour on its network")
+        self.qmp.execute("set_link", deadline=deadline, name=USER_NETWORK_PORT, up=False)
+        try:
+            return self._neighbour.scan(ports, open_port, deadline)
+        finally:
+            self.qmp.execute("set_link", deadline=deadline, name=USER_NETWORK_PORT, up=True)
+
     def stop(self) -> None:
         """End QEMU (asked first, then killed) and swtpm; harmless when already stopped."""
         self._stack.close()
@@ -151,11 +170,14 @@ class Machine:
         qmp, qmp_theirs = socket.socketpair()
         stack.enter_context(console)
         stack.enter_context(qmp)
-        with console_theirs, qmp_theirs:
+        network, network_theirs = socket.socketpair()
+        stack.enter_context(network)
+        with console_theirs, qmp_theirs, network_theirs:
             sockets = MachineSockets(
                 console=console_theirs.fileno(),
                 qmp=qmp_theirs.fileno(),
                 tpm=tpm.fileno() if tpm is not None else None,
+                network=network_theirs.fileno() if self.spec.neighbour else None,
             )
             self._process = self._spawn(sockets)
         stack.callback(self._end_process)
@@ -163,6 +185,8 @@ class Machine:
             tpm.close()  # QEMU holds its own copy; swtpm ends when that is gone
         self._console = Console(console, on_line=self._on_line)
         self._qmp = QmpClient(qmp)
+        if self.spec.neighbour:
+            self._neighbour = Neighbour(network)
         deadline = Deadline.after(START_SECONDS)
         try:
             self._qmp.negotiate(deadline)
@@ -171,7 +195,8 @@ class Machine:
             raise self._exited() from exc
 
     def _spawn(self, sockets: MachineSockets) -> subprocess.Popen[bytes]:
-        inherited = [fd for fd in (sockets.console, sockets.qmp, sockets.tpm) if fd is not None]
+        ends = (sockets.console, sockets.qmp, sockets.tpm, sockets.network)
+        inherited = [fd for fd in ends if fd is not None]
         # A test runner that is killed takes its machines with it.
         command = ["setpriv", "--pdeathsig", "KILL", *build_arguments(self.spec, sockets)]
         try:

@@ -7,6 +7,7 @@ here and nowhere else.
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 QEMU: Final = "qemu-system-x86_64"
+
+
+USER_NETWORK_PORT: Final = "hub-user"
+"""Where QEMU's user network is plugged in when a test has a place beside it."""
 
 
 class Accelerator(StrEnum):
@@ -48,9 +53,15 @@ class MachineSpec:
     """TCP ports of the guest that are reachable on 127.0.0.1, each on a port QEMU chooses."""
     accelerator: Accelerator = Accelerator.TCG
     memory_mib: int = 1024
-    vcpus: int = 2
+    vcpus: int = 1
+    """One: with more, TCG runs stale instructions now and then while Linux patches its own code
+    (docs/decisions/0009), and one emulated processor boots no slower than two."""
     tpm_model: str = "tpm-crb"
     """`tpm-crb` or `tpm-tis`; the measurements are the same."""
+    credentials: tuple[tuple[str, str], ...] = ()
+    """systemd credentials (name, text) handed over as SMBIOS strings, which PCR 1 tells of."""
+    neighbour: bool = False
+    """Whether the test gets a place of its own on the guest's network."""
     read_trace: Path | None = None
     """File to which QEMU writes one line for every block read of the guest, or None."""
 
@@ -62,6 +73,8 @@ class MachineSockets:
     console: int
     qmp: int
     tpm: int | None = None
+    network: int | None = None
+    """A test's own place on the guest's network; see `scanner`."""
 
 
 def build_arguments(spec: MachineSpec, sockets: MachineSockets) -> list[str]:
@@ -86,7 +99,7 @@ def build_arguments(spec: MachineSpec, sockets: MachineSockets) -> list[str]:
         *("-mon", "chardev=monitor,mode=control"),
         *("-device", "virtio-rng-pci"),
     ]
-    arguments += _network_arguments(spec.guest_ports)
+    arguments += _network_arguments(spec.guest_ports, sockets.network)
     if spec.disk is not None:
         arguments += _disk_arguments(spec.disk)
     if spec.kernel is not None:
@@ -97,18 +110,28 @@ def build_arguments(spec: MachineSpec, sockets: MachineSockets) -> list[str]:
             *("-tpmdev", "emulator,id=tpm0,chardev=tpm"),
             *("-device", f"{spec.tpm_model},tpmdev=tpm0"),
         ]
+    for name, text in spec.credentials:
+        encoded = base64.b64encode(text.encode()).decode()
+        arguments += ["-smbios", f"type=11,value=io.systemd.credential.binary:{name}={encoded}"]
     if spec.read_trace is not None:
         arguments += ["-trace", f"enable=virtio_blk_handle_read,file={spec.read_trace}"]
     return arguments
 
 
-def _network_arguments(guest_ports: tuple[int, ...]) -> list[str]:
+def _network_arguments(guest_ports: tuple[int, ...], neighbour: int | None) -> list[str]:
     forwards = "".join(f",hostfwd=tcp:127.0.0.1:0-:{port}" for port in guest_ports)
-    return [
-        *("-netdev", f"user,id=network{forwards}"),
-        # No option ROM: the firmware has no network boot entry to try before or after the disk.
-        *("-device", "virtio-net-pci,netdev=network,romfile="),
-    ]
+    arguments = ["-netdev", f"user,id=network{forwards}"]
+    card = "network"
+    if neighbour is not None:
+        card = "hub"
+        arguments += [
+            *("-netdev", f"socket,id=neighbour,fd={neighbour}"),
+            *("-netdev", f"hubport,id={USER_NETWORK_PORT},hubid=0,netdev=network"),
+            *("-netdev", "hubport,id=hub-neighbour,hubid=0,netdev=neighbour"),
+            *("-netdev", "hubport,id=hub,hubid=0"),
+        ]
+    # No option ROM: the firmware has no network boot entry to try before or after the disk.
+    return [*arguments, "-device", f"virtio-net-pci,netdev={card},romfile="]
 
 
 def _disk_arguments(disk: Path) -> list[str]:
