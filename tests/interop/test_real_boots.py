@@ -38,7 +38,9 @@ def causes(comparison: Comparison) -> set[str]:
     return {row.cause.key for row in comparison.mismatches if row.cause}
 
 
-@pytest.mark.parametrize("name", ["disk-stub257", "direct-stub252", "direct-stub262"])
+@pytest.mark.parametrize(
+    "name", ["disk-stub257", "direct-stub257-extras", "direct-stub252", "direct-stub262"]
+)
 def test_boot_went_as_predicted(name: str) -> None:
     comparison = compared(name, name)
     assert comparison.mismatches == ()
