@@ -17,12 +17,18 @@ python do_fetch() {
 addtask fetch
 
 do_unpack[cleandirs] = "${UNPACKDIR}"
+do_unpack[postfuncs] += "unpack_modes"
 python do_unpack() {
     uris = (d.getVar("SRC_URI") or "").split()
     if uris:
         bb.fetch2.Fetch(uris, d).unpack(d.getVar("UNPACKDIR"))
 }
 addtask unpack after do_fetch
+
+# A checkout's modes follow the umask of whoever made it; only "executable" is content.
+unpack_modes() {
+    chmod -R u=rwX,go=rX ${UNPACKDIR}
+}
 
 do_install[cleandirs] = "${COMPONENT} ${B}"
 do_install[dirs] = "${B}"

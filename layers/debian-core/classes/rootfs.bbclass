@@ -16,6 +16,8 @@ ROOTFS_REMOVED_FILES ?= ""
 ROOTFS_REMOVED_FILES[doc] = "Shell patterns of files and folders that are removed at the end, below the root"
 ROOTFS_PYTHON_FOLDERS ?= "usr/lib/python3.13 usr/lib/python3/dist-packages usr/local/lib/python3.13/dist-packages"
 ROOTFS_PYTHON_FOLDERS[doc] = "Folders whose Python sources get byte code"
+ROOTFS_DEFAULT_TARGET ?= "multi-user.target"
+ROOTFS_DEFAULT_TARGET[doc] = "The systemd target that a boot ends in"
 IMAGE_ROOTFS = "${WORKDIR}/rootfs"
 IMAGE_ROOTFS[doc] = "The root file system as a folder"
 BB_BASEHASH_IGNORE_VARS:append = " IMAGE_ROOTFS"
@@ -44,11 +46,14 @@ rootfs_accounts() {
     cp ${IMAGE_ROOTFS}/usr/share/base-passwd/group.master ${IMAGE_ROOTFS}/etc/group
     ${RUN_IN_BUILD_ROOT} systemd-sysusers --root=${IMAGE_ROOTFS}
     rm -f ${IMAGE_ROOTFS}/etc/*- ${IMAGE_ROOTFS}/etc/.pwd.lock
+    # Made without any permission, which only a builder with real root's powers could read.
+    chmod 0400 ${IMAGE_ROOTFS}/etc/shadow ${IMAGE_ROOTFS}/etc/gshadow
 }
 
 rootfs_units() {
     ${RUN_IN_BUILD_ROOT} systemctl --root=${IMAGE_ROOTFS} preset-all
     ${RUN_IN_BUILD_ROOT} systemctl --root=${IMAGE_ROOTFS} --global preset-all
+    ${RUN_IN_BUILD_ROOT} systemctl --root=${IMAGE_ROOTFS} --quiet set-default ${ROOTFS_DEFAULT_TARGET}
 }
 
 rootfs_caches() {

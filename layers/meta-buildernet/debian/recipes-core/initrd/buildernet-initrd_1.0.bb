@@ -8,7 +8,7 @@ SRC_URI = "file://init"
 DEPENDS = "build-root debian-target"
 
 # Disks of QEMU, GCP and Azure (NVMe is built in), and what opens the root.
-INITRD_MODULES = "virtio_blk virtio_scsi sd_mod hv_vmbus hv_storvsc sha256_ssse3 dm_verity erofs crc32c_generic"
+INITRD_MODULES = "virtio_blk virtio_scsi sd_mod hv_storvsc sha256_ssse3 dm_verity erofs"
 INITRD_MODULES[doc] = "Kernel modules that /init loads, with what they depend on"
 
 TARGET_ROOT = "${COMPONENTS_DIR}/debian-target"
@@ -17,7 +17,7 @@ RUN = "run-in-build-root ${COMPONENTS_DIR}/build-root ${WORKDIR} --read ${COMPON
 do_install[cleandirs] = "${COMPONENT} ${B} ${WORKDIR}/modules"
 do_install() {
     root=${B}/root
-    install -d $root/bin $root/dev $root/proc $root/sys $root/sysroot $root/modules \
+    install -d $root/bin $root/dev $root/proc $root/sys $root/sysroot \
         $root/usr/lib/x86_64-linux-gnu
     ln -s usr/lib $root/lib
     ln -s usr/lib/x86_64-linux-gnu $root/lib64
@@ -26,6 +26,7 @@ do_install() {
     chmod 0755 $root/init
     install -m 0755 ${TARGET_ROOT}/usr/bin/busybox $root/bin/busybox
     install_with_libraries usr/sbin/veritysetup
+    install_with_libraries usr/sbin/findfs
     install_modules
     cd $root
     find . -exec touch -h -d @${SOURCE_DATE_EPOCH} {} +
@@ -47,7 +48,7 @@ install_with_libraries() {
     install -m 0755 $libraries/ld-linux-x86-64.so.2 $root/usr/lib/x86_64-linux-gnu/
 }
 
-# The modules, unpacked, and the order in which they are to be loaded.
+# The modules, unpacked because the whole is compressed, with the one index that busybox's modprobe reads.
 install_modules() {
     install -d ${WORKDIR}/modules/lib/modules
     cp -a ${TARGET_ROOT}/usr/lib/modules/. ${WORKDIR}/modules/lib/modules/
@@ -55,10 +56,12 @@ install_modules() {
     ${RUN} depmod --basedir ${WORKDIR}/modules $version
     for module in ${INITRD_MODULES}; do
         ${RUN} modprobe -d ${WORKDIR}/modules -S $version --show-depends $module
-    done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | awk '!seen[$0]++' > ${B}/paths
+        echo $module >> $root/modules
+    done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | sort -u > ${B}/paths
+    install -d $root/usr/lib/modules/$version
     while read -r path; do
-        name=$(basename $path .xz)
-        ${RUN} xz -dc $path > $root/modules/$name
-        echo $name >> $root/modules/order
+        ${RUN} xz -dc $path > $root/usr/lib/modules/$version/$(basename $path .xz)
     done < ${B}/paths
+    ${RUN} depmod --basedir $root/usr $version
+    find $root/usr/lib/modules/$version -name 'modules.*' ! -name modules.dep -delete
 }
