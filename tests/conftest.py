@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine makes single examples slow; pytest's own time limit bounds the whole test.
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")
 
 _OURS = ("SYSTEM_API_", "BUILDERNET_")
 

@@ -9,9 +9,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-import jsonschema  # type: ignore[import-untyped]  # no stubs in uv.lock
+import jsonschema
 import pytest
-import yaml  # type: ignore[import-untyped]  # no stubs in uv.lock
+import yaml
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 KAS_FILES: Final = [ROOT / "kas.yml", *sorted((ROOT / "kas").glob("*.yml"))]

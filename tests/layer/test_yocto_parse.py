@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # no stubs in uv.lock
+import yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

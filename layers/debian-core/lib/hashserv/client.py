@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Stand-in for `hashserv.client`: the name BitBake refers to, refusing like the package above it."""
+"""Stand-in for `hashserv.client`: refuses like the package above it."""
 
 from . import HashServerAbsentError
 
