@@ -22,3 +22,11 @@ class RequestError(BuildernetError):
     """
 
     status: ClassVar[int] = 400
+
+
+class TlsError(BuildernetError):
+    """A TLS connection could not be made, or its peer does not follow the protocol."""
+
+
+class ClientHelloError(TlsError):
+    """The first bytes of a connection are no TLS ClientHello within its limits."""
