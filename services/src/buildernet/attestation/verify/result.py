@@ -4,11 +4,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from buildernet.attestation.collateral.status import TCBStatus
 from buildernet.attestation.errors import StepRecord
 from buildernet.attestation.policy import MeasurementMatch
 from buildernet.attestation.quote import Quote
 from buildernet.attestation.registers import Digest48, Register
-from buildernet.attestation.verify.status import TCBEvaluation, TCBStatus
+from buildernet.attestation.verify.status import TCBEvaluation
 
 
 @dataclass(frozen=True, slots=True)

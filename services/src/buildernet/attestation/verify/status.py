@@ -6,26 +6,11 @@ Reference:
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
+from buildernet.attestation.collateral.status import TCBStatus
 from buildernet.attestation.errors import PolicyError
-from buildernet.attestation.verify.steps import Step, refuse
-
-
-class TCBStatus(StrEnum):
-    """Status of a TCB level in Intel's words, and the two that follow from a module update."""
-
-    UP_TO_DATE = "UpToDate"
-    SW_HARDENING_NEEDED = "SWHardeningNeeded"
-    CONFIGURATION_NEEDED = "ConfigurationNeeded"
-    CONFIGURATION_AND_SW_HARDENING_NEEDED = "ConfigurationAndSWHardeningNeeded"
-    OUT_OF_DATE = "OutOfDate"
-    OUT_OF_DATE_CONFIGURATION_NEEDED = "OutOfDateConfigurationNeeded"
-    TD_RELAUNCH_ADVISED = "TDRelaunchAdvised"
-    TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED = "TDRelaunchAdvisedConfigurationNeeded"
-    REVOKED = "Revoked"
-
+from buildernet.attestation.verify.steps import Step, refusal
 
 OUT_OF_DATE_STATUSES: Final = frozenset(
     {TCBStatus.OUT_OF_DATE, TCBStatus.OUT_OF_DATE_CONFIGURATION_NEEDED}
@@ -77,17 +62,17 @@ class TCBPolicy:
         number = evaluation.evaluation_number
         if number < self.min_evaluation_number:
             wanted = f"{self.min_evaluation_number} or later"
-            refuse(Step.TCB_POLICY, "TCB evaluation data number", wanted, number)
+            raise refusal(Step.TCB_POLICY, "TCB evaluation data number", wanted, number)
         denied = sorted(evaluation.advisories & self.denied_advisories)
         if denied:
-            refuse(Step.TCB_POLICY, "advisories", "none that are denied", ", ".join(denied))
+            raise refusal(Step.TCB_POLICY, "advisories", "none that are denied", ", ".join(denied))
         in_grace = (
             evaluation.status in OUT_OF_DATE_STATUSES
             and at <= evaluation.tcb_date + self.grace_period
         )
         if evaluation.status not in self.allowed and not (self.grace_period and in_grace):
             advisories = ", ".join(sorted(evaluation.advisories)) or "no advisory"
-            refuse(
+            raise refusal(
                 Step.TCB_POLICY,
                 "TCB status",
                 " or ".join(sorted(self.allowed)),

@@ -6,7 +6,7 @@ Reference:
 """
 
 from enum import StrEnum
-from typing import Final, NoReturn
+from typing import Final
 
 from buildernet.attestation.errors import StepRecord, VerificationError
 
@@ -60,12 +60,8 @@ class Trail:
         return tuple(self._passed)
 
 
-def refuse(
+def refusal(
     step: Step, what: str, expected: object, actual: object, *, hint: str | None = None
-) -> NoReturn:
-    """Raise the error of a failed check.
-
-    Raises:
-        VerificationError: always.
-    """
-    raise VerificationError(what, step=step, expected=expected, actual=actual, hint=hint)
+) -> VerificationError:
+    """Return the error of a failed check, to be raised."""
+    return VerificationError(what, step=step, expected=expected, actual=actual, hint=hint)

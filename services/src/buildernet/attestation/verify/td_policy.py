@@ -13,7 +13,7 @@ from typing import Final
 from buildernet.attestation.errors import PolicyError
 from buildernet.attestation.quote.body import PROFILING, TDAttributes, TDReport, TDReport15
 from buildernet.attestation.registers import Digest48
-from buildernet.attestation.verify.steps import Step, refuse
+from buildernet.attestation.verify.steps import Step, refusal
 
 NEVER_ALLOWED: Final = TDAttributes.DEBUG | PROFILING
 """The host reads or times the domain: no secret is safe in it."""
@@ -67,24 +67,24 @@ class TDPolicy:
         self._check_attributes(body.td_attributes)
         if body.xfam & XFAM_ALWAYS != XFAM_ALWAYS or body.xfam & ~XFAM_KNOWN:
             legal = f"bits of 0x{XFAM_KNOWN:x} with 0x{XFAM_ALWAYS:x}"
-            refuse(Step.TD_POLICY, "XFAM", legal, f"0x{body.xfam:x}")
+            raise refusal(Step.TD_POLICY, "XFAM", legal, f"0x{body.xfam:x}")
         for name, wanted, actual in (
             ("MRCONFIGID", self.mr_config_id, body.mr_config_id),
             ("MROWNER", self.mr_owner, body.mr_owner),
             ("MROWNERCONFIG", self.mr_owner_config, body.mr_owner_config),
         ):
             if actual != wanted:
-                refuse(Step.TD_POLICY, name, wanted.hex(), actual.hex())
+                raise refusal(Step.TD_POLICY, name, wanted.hex(), actual.hex())
         if self.mrseam is not None and body.mrseam not in self.mrseam:
             legal = " or ".join(value.hex() for value in self.mrseam)
-            refuse(Step.TD_POLICY, "MRSEAM", legal, body.mrseam.hex())
+            raise refusal(Step.TD_POLICY, "MRSEAM", legal, body.mrseam.hex())
         if isinstance(body, TDReport15) and body.mr_service_td not in self.service_tds:
             legal = " or ".join(value.hex() for value in self.service_tds)
-            refuse(Step.TD_POLICY, "MRSERVICETD", legal, body.mr_service_td.hex())
+            raise refusal(Step.TD_POLICY, "MRSERVICETD", legal, body.mr_service_td.hex())
 
     def _check_attributes(self, attributes: TDAttributes) -> None:
         if attributes & NEVER_ALLOWED:
-            refuse(
+            raise refusal(
                 Step.TD_POLICY,
                 "TD attributes",
                 "no debugging, no profiling",
@@ -97,7 +97,7 @@ class TDPolicy:
             legal = f"0x{self.required_attributes:016x}"
             if self.allowed_attributes:
                 legal += f" and any of 0x{self.allowed_attributes:016x}"
-            refuse(Step.TD_POLICY, "TD attributes", legal, f"0x{attributes:016x}")
+            raise refusal(Step.TD_POLICY, "TD attributes", legal, f"0x{attributes:016x}")
 
 
 DEFAULT_TD_POLICY: Final = TDPolicy()

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""Steps H, I and J: from security versions to one status.
+
+Reference:
+    Intel SGX and TDX DCAP quote verification library, "TCB level matching"; specs/attestation.md
+    section 2.4, H to J.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from buildernet.attestation.collateral.status import TCBStatus
+from buildernet.attestation.collateral.tcb_info import (
+    EnclaveLevel,
+    LevelStatus,
+    ModuleIdentity,
+    QEIdentity,
+    TCBInfo,
+)
+from buildernet.attestation.quote import Quote, TDReport, TDReport15
+from buildernet.attestation.verify.pck_extension import PCKExtension
+from buildernet.attestation.verify.status import OUT_OF_DATE_STATUSES, TCBEvaluation
+from buildernet.attestation.verify.steps import Step, refusal
+
+_FIRST_OWN_COMPONENT: Final = 2
+"""From version 1 of the TDX module on, components 0 and 1 of TEE_TCB_SVN are the module's own
+versions and judged by its identity, not by the platform's levels."""
+
+_CONFIGURATION: Final = frozenset(
+    {TCBStatus.CONFIGURATION_NEEDED, TCBStatus.CONFIGURATION_AND_SW_HARDENING_NEEDED}
+)
+
+
+def evaluate(
+    quote: Quote, extension: PCKExtension, tcb_info: TCBInfo, identity: QEIdentity
+) -> TCBEvaluation:
+    """Take steps H, I and J.
+
+    A 1.5 body states two versions of the TDX module: at the domain's launch, and now. If only the
+    first is out of date, launching the domain again would cure it.
+
+    Raises:
+        VerificationError: an unknown TDX module, or versions below every level.
+    """
+    body = quote.body
+    enclave = _enclave_level(
+        identity.levels, quote.signature.qe_report.isv_svn, Step.QUOTING_ENCLAVE, "QE ISVSVN"
+    )
+    launch = _converge(enclave, *_levels(body, body.tee_tcb_svn, extension, tcb_info))
+    status, verdicts = launch[0], launch[1]
+    if isinstance(body, TDReport15):
+        now = _converge(enclave, *_levels(body, body.tee_tcb_svn2, extension, tcb_info))
+        status, verdicts = _relaunch(launch[0], now[0]), (*verdicts, *now[1])
+    return TCBEvaluation(
+        status=status,
+        tcb_date=min(verdict.date for verdict in verdicts),
+        advisories=frozenset[str]().union(*(verdict.advisories for verdict in verdicts)),
+        evaluation_number=min(tcb_info.evaluation_number, identity.evaluation_number),
+    )
+
+
+def _levels(
+    body: TDReport, svn: bytes, extension: PCKExtension, tcb_info: TCBInfo
+) -> tuple[LevelStatus, LevelStatus | None]:
+    """Return the verdicts on platform and TDX module."""
+    module = _module(svn[1], tcb_info)
+    if body.mrsignerseam != module.mrsigner:
+        raise refusal(
+            Step.TDX_MODULE, "MRSIGNERSEAM", module.mrsigner.hex(), body.mrsignerseam.hex()
+        )
+    attributes = body.seam_attributes
+    if attributes & module.attributes_mask != module.attributes:
+        wanted = f"0x{module.attributes:016x} under mask 0x{module.attributes_mask:016x}"
+        raise refusal(Step.TDX_MODULE, "SEAMATTRIBUTES", wanted, f"0x{attributes:016x}")
+    verdict = None
+    if module.name:
+        verdict = _enclave_level(module.levels, svn[0], Step.TDX_MODULE, f"SVN of {module.name}")
+    return _platform_level(svn, extension, tcb_info), verdict
+
+
+def _module(version: int, tcb_info: TCBInfo) -> ModuleIdentity:
+    if version == 0:
+        return tcb_info.module
+    name = f"TDX_{version:02X}"
+    for module in tcb_info.modules:
+        if module.name.upper() == name:
+            return module
+    known = ", ".join(module.name for module in tcb_info.modules) or "none"
+    raise refusal(Step.TDX_MODULE, "TDX module", f"one of the TCB info ({known})", name)
+
+
+def _enclave_level(
+    levels: tuple[EnclaveLevel, ...], svn: int, step: Step, what: str
+) -> LevelStatus:
+    for level in levels:
+        if level.isv_svn <= svn:
+            return level.verdict
+    lowest = f"at least {levels[-1].isv_svn}" if levels else "a level"
+    raise refusal(step, what, lowest, svn)
+
+
+def _platform_level(svn: bytes, extension: PCKExtension, tcb_info: TCBInfo) -> LevelStatus:
+    first = _FIRST_OWN_COMPONENT if svn[1] > 0 else 0
+    for level in tcb_info.levels:
+        if (
+            _reaches(extension.components, level.sgx)
+            and extension.pce_svn >= level.pce_svn
+            and _reaches(svn[first:], level.tdx[first:])
+        ):
+            return level.verdict
+    actual = f"SGX {bytes_of(extension.components)}, PCE {extension.pce_svn}, TDX {svn.hex()}"
+    raise refusal(
+        Step.PLATFORM_TCB,
+        "platform's security versions",
+        f"at least one of {len(tcb_info.levels)} levels",
+        actual,
+        hint="the host runs firmware older than any that Intel still lists",
+    )
+
+
+def bytes_of(components: Iterable[int]) -> str:
+    """Show SVNs, as a list of numbers."""
+    return ".".join(str(component) for component in components)
+
+
+def _reaches(actual: Iterable[int], needed: Iterable[int]) -> bool:
+    return all(have >= want for have, want in zip(actual, needed, strict=True))
+
+
+def _converge(
+    enclave: LevelStatus, platform: LevelStatus, module: LevelStatus | None
+) -> tuple[TCBStatus, tuple[LevelStatus, ...]]:
+    """Step J: fold the verdicts on module and enclave into the platform's."""
+    verdicts = (platform, enclave) if module is None else (platform, enclave, module)
+    parts = {verdict.status for verdict in verdicts[1:]}
+    status = platform.status
+    if status is TCBStatus.REVOKED or TCBStatus.REVOKED in parts:
+        status = TCBStatus.REVOKED
+    elif parts & OUT_OF_DATE_STATUSES and status not in OUT_OF_DATE_STATUSES:
+        status = (
+            TCBStatus.OUT_OF_DATE_CONFIGURATION_NEEDED
+            if status in _CONFIGURATION
+            else TCBStatus.OUT_OF_DATE
+        )
+    return status, verdicts
+
+
+def _relaunch(launch: TCBStatus, now: TCBStatus) -> TCBStatus:
+    if TCBStatus.REVOKED in (launch, now):
+        return TCBStatus.REVOKED
+    if now in OUT_OF_DATE_STATUSES or launch not in OUT_OF_DATE_STATUSES:
+        return now if now in OUT_OF_DATE_STATUSES else launch
+    if launch is TCBStatus.OUT_OF_DATE_CONFIGURATION_NEEDED or now in _CONFIGURATION:
+        return TCBStatus.TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED
+    return TCBStatus.TD_RELAUNCH_ADVISED
