@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+"""Azure's evidence: a TDX quote over the paravisor, which vouches for a vTPM that quotes the guest.
+
+On Azure the RTMRs measure Microsoft's paravisor; the guest's own boot is in the vTPM's PCRs.
+"""
+
+from buildernet.attestation.azure.anchors import azure_roots
+from buildernet.attestation.azure.evidence import AzureEvidence, parse_azure_evidence
+from buildernet.attestation.azure.hcl import HCLReport, RuntimeClaims, parse_hcl_report
+from buildernet.attestation.azure.verify import (
+    VerifiedAzure,
+    verify_azure_binding,
+    verify_azure_evidence,
+)
+
+__all__ = [
+    "AzureEvidence",
+    "HCLReport",
+    "RuntimeClaims",
+    "VerifiedAzure",
+    "azure_roots",
+    "parse_azure_evidence",
+    "parse_hcl_report",
+    "verify_azure_binding",
+    "verify_azure_evidence",
+]
