@@ -195,6 +195,13 @@ class TlsChannel(asyncio.Protocol):
         if self._raw is not None:
             self._raw.close()
 
+    def refuse(self) -> None:
+        """End a connection that is not going on; what tells the peer why still goes out."""
+        if self._raw is not None and not self._raw.get_write_buffer_size():
+            self.close()
+        else:  # the peer does not even read
+            self.abort()
+
     def abort(self) -> None:
         """Cut the connection at once."""
         if self._raw is not None:
