@@ -2,14 +2,14 @@
 """One HTTP site with limits: listen, say so to systemd, stop gracefully on SIGTERM.
 
 `new_application` gives an application with health, metrics and the middlewares; the service adds
-its routes; `serve` runs it. TLS and authentication are not here.
+its routes; `serve` runs it. TLS is what a `front` puts before it; authentication is not here.
 """
 
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from aiohttp import web
 
@@ -25,6 +25,9 @@ from buildernet.net.middleware import GUARD, LIMITS, deadline, errors_as_json, o
 
 _log = logging.getLogger(__name__)
 
+Front = Callable[[Callable[[], asyncio.Protocol]], asyncio.Protocol]
+"""Makes the protocol of a TCP connection, given what makes the HTTP server's: TLS stands here."""
+
 
 def new_application(service: str, *, limits: ServerLimits) -> web.Application:
     """Return an application with `/livez`, `/readyz`, `/metrics`, deadlines and JSON errors.
@@ -33,21 +36,34 @@ def new_application(service: str, *, limits: ServerLimits) -> web.Application:
         service: Prefix of the metrics, such as `system_api`.
         limits: What one client may cost.
     """
-    app = web.Application(
-        middlewares=[observe, errors_as_json, deadline], client_max_size=limits.max_body_bytes
-    )
-    app[LIMITS] = limits
-    app[METRICS] = HttpMetrics(service)
-    app[GUARD] = ConnectionGuard(limits, app[METRICS])
-    app[READINESS] = Readiness()
+    app = bare_application(limits=limits, metrics=HttpMetrics(service))
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
     return app
 
 
+def bare_application(*, limits: ServerLimits, metrics: HttpMetrics) -> web.Application:
+    """Return an application with deadlines and JSON errors, but no route of its own.
+
+    Args:
+        limits: What one client may cost.
+        metrics: Counts its requests.
+    """
+    app = web.Application(
+        middlewares=[observe, errors_as_json, deadline], client_max_size=limits.max_body_bytes
+    )
+    app[LIMITS] = limits
+    app[METRICS] = metrics
+    app[GUARD] = ConnectionGuard(limits, app[METRICS])
+    app[READINESS] = Readiness()
+    return app
+
+
 @asynccontextmanager
-async def listening(app: web.Application, address: ListenAddress) -> AsyncIterator[ListenAddress]:
+async def listening(
+    app: web.Application, address: ListenAddress, *, front: Front | None = None
+) -> AsyncIterator[ListenAddress]:
     """Serve the application while the context is open; yields the address with its real port.
 
     Leaving the context stops gracefully: no new connection, idle ones closed, running requests
@@ -72,7 +88,13 @@ async def listening(app: web.Application, address: ListenAddress) -> AsyncIterat
         server, guard = runner.server, app[GUARD]
         if server is None:
             raise RuntimeError("an AppRunner that is set up has a server")
-        listener = await _listen(lambda: guard.accept(server), address)
+
+        def make_protocol() -> asyncio.Protocol:
+            return guard.accept(server)
+
+        listener = await _listen(
+            make_protocol if front is None else lambda: front(make_protocol), address
+        )
         sweeper = asyncio.create_task(guard.sweep(server))
         try:
             bound = ListenAddress(address.host, listener.sockets[0].getsockname()[1])
@@ -89,8 +111,20 @@ async def listening(app: web.Application, address: ListenAddress) -> AsyncIterat
         await runner.cleanup()
 
 
-async def serve(app: web.Application, address: ListenAddress) -> None:
+async def serve(
+    app: web.Application,
+    address: ListenAddress,
+    *,
+    front: Front | None = None,
+    also: Sequence[tuple[web.Application, ListenAddress]] = (),
+) -> None:
     """Serve until SIGTERM or SIGINT, then stop gracefully within 10 s.
+
+    Args:
+        app: The application.
+        address: Where it listens.
+        front: What stands between its connections and HTTP; None for plain HTTP.
+        also: Further applications, in plain HTTP, that live as long.
 
     Raises:
         ListenError: The address is in use or not ours.
@@ -99,7 +133,10 @@ async def serve(app: web.Application, address: ListenAddress) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with listening(app, address):
+    async with AsyncExitStack() as stack:
+        for other, its_address in also:
+            await stack.enter_async_context(listening(other, its_address))
+        await stack.enter_async_context(listening(app, address, front=front))
         notify.send(notify.READY)
         await stop.wait()
         _log.info("stopping")
