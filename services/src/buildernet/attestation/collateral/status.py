@@ -28,3 +28,8 @@ INTEL_STATUSES: Final = frozenset(TCBStatus) - {
     TCBStatus.TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED,
 }
 """What may stand in collateral; the others follow from comparing launch with now."""
+
+ENCLAVE_STATUSES: Final = frozenset(
+    {TCBStatus.UP_TO_DATE, TCBStatus.OUT_OF_DATE, TCBStatus.REVOKED}
+)
+"""What may stand at a level of a TDX module or of the quoting enclave."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from buildernet.attestation.collateral.fields import Fields
-from buildernet.attestation.collateral.status import INTEL_STATUSES, TCBStatus
+from buildernet.attestation.collateral.status import ENCLAVE_STATUSES, INTEL_STATUSES, TCBStatus
 from buildernet.attestation.errors import CollateralError
 
 TCB_COMPONENTS: Final = 16
@@ -164,7 +164,7 @@ def _platform_level(row: Fields) -> PlatformLevel:
         sgx=_components(tcb, "sgxtcbcomponents"),
         pce_svn=tcb.number("pcesvn"),
         tdx=_components(tcb, "tdxtcbcomponents"),
-        verdict=_verdict(row),
+        verdict=_verdict(row, INTEL_STATUSES),
     )
 
 
@@ -177,14 +177,14 @@ def _components(tcb: Fields, name: str) -> tuple[int, ...]:
 
 def _enclave_levels(fields: Fields) -> tuple[EnclaveLevel, ...]:
     levels = [
-        EnclaveLevel(row.inner("tcb").number("isvsvn"), _verdict(row))
+        EnclaveLevel(row.inner("tcb").number("isvsvn"), _verdict(row, ENCLAVE_STATUSES))
         for row in fields.rows("tcbLevels")
     ]
     return tuple(sorted(levels, key=lambda level: level.isv_svn, reverse=True))
 
 
-def _verdict(row: Fields) -> LevelStatus:
+def _verdict(row: Fields, legal: frozenset[TCBStatus]) -> LevelStatus:
     text = row.text("tcbStatus")
-    if text not in INTEL_STATUSES:
+    if text not in legal:
         raise CollateralError(f"unknown TCB status {text[:40]!r}")
     return LevelStatus(TCBStatus(text), row.time("tcbDate"), row.texts("advisoryIDs"))

@@ -20,7 +20,7 @@ from buildernet.attestation.collateral.tcb_info import (
 from buildernet.attestation.quote import Quote, TDReport, TDReport15
 from buildernet.attestation.verify.pck_extension import PCKExtension
 from buildernet.attestation.verify.status import OUT_OF_DATE_STATUSES, TCBEvaluation
-from buildernet.attestation.verify.steps import Step, refusal
+from buildernet.attestation.verify.steps import Step, Trail, refusal
 
 _FIRST_OWN_COMPONENT: Final = 2
 """From version 1 of the TDX module on, components 0 and 1 of TEE_TCB_SVN are the module's own
@@ -32,7 +32,7 @@ _CONFIGURATION: Final = frozenset(
 
 
 def evaluate(
-    quote: Quote, extension: PCKExtension, tcb_info: TCBInfo, identity: QEIdentity
+    quote: Quote, extension: PCKExtension, tcb_info: TCBInfo, identity: QEIdentity, *, trail: Trail
 ) -> TCBEvaluation:
     """Take steps H, I and J.
 
@@ -46,36 +46,39 @@ def evaluate(
     enclave = _enclave_level(
         identity.levels, quote.signature.qe_report.isv_svn, Step.QUOTING_ENCLAVE, "QE ISVSVN"
     )
-    launch = _converge(enclave, *_levels(body, body.tee_tcb_svn, extension, tcb_info))
-    status, verdicts = launch[0], launch[1]
+    svns = [body.tee_tcb_svn]
     if isinstance(body, TDReport15):
-        now = _converge(enclave, *_levels(body, body.tee_tcb_svn2, extension, tcb_info))
-        status, verdicts = _relaunch(launch[0], now[0]), (*verdicts, *now[1])
-    return TCBEvaluation(
-        status=status,
+        svns.append(body.tee_tcb_svn2)
+    modules = [_check_module(body, svn, tcb_info) for svn in svns]
+    trail.passed(Step.TDX_MODULE, *(f"version {svn[1]}, SVN {svn[0]}" for svn in svns))
+    platforms = [_platform_level(svn, extension, tcb_info) for svn in svns]
+    trail.passed(Step.PLATFORM_TCB, *(f"TEE TCB SVN {svn.hex()}" for svn in svns))
+    statuses = [_converge(enclave, *pair) for pair in zip(platforms, modules, strict=True)]
+    verdicts = [enclave, *platforms, *(module for module in modules if module)]
+    evaluation = TCBEvaluation(
+        status=statuses[0] if len(statuses) == 1 else _relaunch(*statuses),
         tcb_date=min(verdict.date for verdict in verdicts),
         advisories=frozenset[str]().union(*(verdict.advisories for verdict in verdicts)),
         evaluation_number=min(tcb_info.evaluation_number, identity.evaluation_number),
     )
+    advisories = ", ".join(sorted(evaluation.advisories)) or "none"
+    trail.passed(Step.CONVERGE, f"status {evaluation.status}", f"advisories: {advisories}")
+    return evaluation
 
 
-def _levels(
-    body: TDReport, svn: bytes, extension: PCKExtension, tcb_info: TCBInfo
-) -> tuple[LevelStatus, LevelStatus | None]:
-    """Return the verdicts on platform and TDX module."""
+def _check_module(body: TDReport, svn: bytes, tcb_info: TCBInfo) -> LevelStatus | None:
+    """Step H for one version; the module of version 0 has no levels of its own."""
     module = _module(svn[1], tcb_info)
     if body.mrsignerseam != module.mrsigner:
-        raise refusal(
-            Step.TDX_MODULE, "MRSIGNERSEAM", module.mrsigner.hex(), body.mrsignerseam.hex()
-        )
+        wanted = module.mrsigner.hex()
+        raise refusal(Step.TDX_MODULE, "MRSIGNERSEAM", wanted, body.mrsignerseam.hex())
     attributes = body.seam_attributes
     if attributes & module.attributes_mask != module.attributes:
         wanted = f"0x{module.attributes:016x} under mask 0x{module.attributes_mask:016x}"
         raise refusal(Step.TDX_MODULE, "SEAMATTRIBUTES", wanted, f"0x{attributes:016x}")
-    verdict = None
-    if module.name:
-        verdict = _enclave_level(module.levels, svn[0], Step.TDX_MODULE, f"SVN of {module.name}")
-    return _platform_level(svn, extension, tcb_info), verdict
+    if not module.name:
+        return None
+    return _enclave_level(module.levels, svn[0], Step.TDX_MODULE, f"SVN of {module.name}")
 
 
 def _module(version: int, tcb_info: TCBInfo) -> ModuleIdentity:
@@ -108,7 +111,7 @@ def _platform_level(svn: bytes, extension: PCKExtension, tcb_info: TCBInfo) -> L
             and _reaches(svn[first:], level.tdx[first:])
         ):
             return level.verdict
-    actual = f"SGX {bytes_of(extension.components)}, PCE {extension.pce_svn}, TDX {svn.hex()}"
+    actual = f"SGX {_dotted(extension.components)}, PCE {extension.pce_svn}, TDX {svn.hex()}"
     raise refusal(
         Step.PLATFORM_TCB,
         "platform's security versions",
@@ -118,7 +121,7 @@ def _platform_level(svn: bytes, extension: PCKExtension, tcb_info: TCBInfo) -> L
     )
 
 
-def bytes_of(components: Iterable[int]) -> str:
+def _dotted(components: Iterable[int]) -> str:
     """Show SVNs, as a list of numbers."""
     return ".".join(str(component) for component in components)
 
@@ -127,22 +130,16 @@ def _reaches(actual: Iterable[int], needed: Iterable[int]) -> bool:
     return all(have >= want for have, want in zip(actual, needed, strict=True))
 
 
-def _converge(
-    enclave: LevelStatus, platform: LevelStatus, module: LevelStatus | None
-) -> tuple[TCBStatus, tuple[LevelStatus, ...]]:
-    """Step J: fold the verdicts on module and enclave into the platform's."""
-    verdicts = (platform, enclave) if module is None else (platform, enclave, module)
-    parts = {verdict.status for verdict in verdicts[1:]}
-    status = platform.status
-    if status is TCBStatus.REVOKED or TCBStatus.REVOKED in parts:
-        status = TCBStatus.REVOKED
-    elif parts & OUT_OF_DATE_STATUSES and status not in OUT_OF_DATE_STATUSES:
-        status = (
-            TCBStatus.OUT_OF_DATE_CONFIGURATION_NEEDED
-            if status in _CONFIGURATION
-            else TCBStatus.OUT_OF_DATE
-        )
-    return status, verdicts
+def _converge(enclave: LevelStatus, platform: LevelStatus, module: LevelStatus | None) -> TCBStatus:
+    """Step J: fold the verdicts on enclave and module into the platform's."""
+    parts = {enclave.status} if module is None else {enclave.status, module.status}
+    if TCBStatus.REVOKED in {platform.status, *parts}:
+        return TCBStatus.REVOKED
+    if TCBStatus.OUT_OF_DATE not in parts or platform.status in OUT_OF_DATE_STATUSES:
+        return platform.status
+    if platform.status in _CONFIGURATION:
+        return TCBStatus.OUT_OF_DATE_CONFIGURATION_NEEDED
+    return TCBStatus.OUT_OF_DATE
 
 
 def _relaunch(launch: TCBStatus, now: TCBStatus) -> TCBStatus:

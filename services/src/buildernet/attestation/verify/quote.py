@@ -29,7 +29,7 @@ from buildernet.attestation.verify.signed_collateral import (
     AuthenticCollateral,
     authenticate_collateral,
 )
-from buildernet.attestation.verify.status import UP_TO_DATE_ONLY, TCBEvaluation, TCBPolicy
+from buildernet.attestation.verify.status import UP_TO_DATE_ONLY, TCBPolicy
 from buildernet.attestation.verify.steps import Step, Trail, refusal
 from buildernet.attestation.verify.td_policy import DEFAULT_TD_POLICY, TDPolicy
 
@@ -79,7 +79,13 @@ def verify_quote(
         )
         check_quote_signature(parsed)
         trail.passed(Step.QUOTE_SIGNATURE, f"{len(parsed.signed)} bytes signed")
-        evaluation = _evaluate(trail, parsed, platform, authentic)
+        evaluation = evaluate(
+            parsed,
+            platform.extension,
+            authentic.tcb_info,
+            authentic.qe_identity,
+            trail=trail,
+        )
         policy.check(evaluation, at=at)
         trail.passed(Step.TCB_POLICY, f"{evaluation.status} is allowed")
         match = _check_domain(trail, parsed.body, td_policy, report_data, measurements)
@@ -136,21 +142,6 @@ def _check_collateral(
 def _check_windows(windows: Iterable[Window], at: int) -> None:
     for window in windows:
         window.check(at)
-
-
-def _evaluate(
-    trail: Trail, quote: Quote, platform: AuthenticPlatform, authentic: AuthenticCollateral
-) -> TCBEvaluation:
-    evaluation = evaluate(quote, platform.extension, authentic.tcb_info, authentic.qe_identity)
-    svn = quote.body.tee_tcb_svn
-    trail.passed(Step.TDX_MODULE, f"version {svn[1]}, SVN {svn[0]}")
-    trail.passed(Step.PLATFORM_TCB, f"TEE TCB SVN {svn.hex()}")
-    trail.passed(
-        Step.CONVERGE,
-        f"status {evaluation.status}",
-        f"advisories: {', '.join(sorted(evaluation.advisories)) or 'none'}",
-    )
-    return evaluation
 
 
 def _check_domain(
