@@ -6,8 +6,11 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Final
+
+from hatchling.builders.wheel import WheelBuilder
 
 SERVICES: Final = Path(__file__).resolve().parents[2] / "services"
 PACKAGE: Final = SERVICES / "src/buildernet"
@@ -42,3 +45,42 @@ def test_shipped_code_never_imports_tests() -> None:
     test_only = {"tests", "pytest", "hypothesis", "unittest"}
     importing = {str(p): imported_roots(p) & test_only for p in PACKAGE.rglob("*.py")}
     assert {path: names for path, names in importing.items() if names} == {}
+
+
+def wheel_contents(folder: Path) -> dict[str, bytes]:
+    """Build the wheel, offline, and unpack it."""
+    (wheel,) = WheelBuilder(str(SERVICES)).build(directory=str(folder))
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_built_wheel_holds_neither_simulator_nor_simulated_root(tmp_path: Path) -> None:
+    chain = SERVICES.parent / "tests/support/simulated_tee/chain"
+    bodies = [pem for path in chain.glob("*.pem") for pem in pem_bodies(path.read_text())]
+    assert len(bodies) == 9  # five keys, four certificates
+    contents = wheel_contents(tmp_path)
+    assert "buildernet/attestation/verify/anchors.py" in contents
+    for name, data in contents.items():
+        text = re.sub(rb'["\s]', b"", data)
+        assert not any(body.encode() in text for body in bodies), name
+        assert b"SIMULATED" not in data, name
+        assert b"mfusepy" not in data, name
+
+
+def pem_bodies(text: str) -> list[str]:
+    """The base64 of each object of a PEM file, without line ends."""
+    found = re.findall(r"-----BEGIN [A-Z ]+-----(.*?)-----END", text, re.DOTALL)
+    return ["".join(body.split()) for body in found]
+
+
+def test_no_recipe_of_the_production_image_names_the_simulator() -> None:
+    layers = SERVICES.parent / "layers"
+    development = {"development", "buildernet-image-dev.bb", "simulated-tee"}
+    naming = [
+        str(path.relative_to(layers))
+        for path in layers.rglob("*")
+        if path.is_file()
+        and not any(part.split("_")[0] in development for part in path.parts)
+        and re.search(rb"simulated.tee", path.read_bytes())
+    ]
+    assert naming == []

@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,14 +53,14 @@ def other_ca(**options: Any) -> tuple[x509.Certificate, x509.Certificate]:
     return make_certificate("ak", AK, (ca, CA_KEY), authority=False), ca
 
 
-def refusals():
+def refusals() -> list[tuple[str, x509.Certificate, dict[str, Any]]]:
     stranger = make_certificate("root", CA_KEY)
     no_authority, no_authority_ca = other_ca(authority=False)
     expired, expired_ca = other_ca(days=1)
     critical = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0")
     odd = make_certificate("ak", AK, (CA, CA_KEY), authority=False, critical=critical)
     tls = make_certificate(
-        "ak", AK, (CA, CA_KEY), authority=False, usage=x509.ExtendedKeyUsageOID.SERVER_AUTH
+        "ak", AK, (CA, CA_KEY), authority=False, usage=ExtendedKeyUsageOID.SERVER_AUTH
     )
     bare = make_certificate("ak", AK, (CA, CA_KEY), authority=False, usage=None)
     short = make_certificate("root", ROOT_KEY, path_length=0)
