@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: MIT
+"""The two applications: what stands behind the attested listener, what in front of the dialler.
+
+What judges and issues evidence is passed in, so that tests bring their own.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aiohttp
+from aiohttp import web
+
+from buildernet.attested_proxy.accept import Acceptor
+from buildernet.attested_proxy.certificate import Identity, NodeCertificate
+from buildernet.attested_proxy.config import ClientConfig, Limits, ServerConfig
+from buildernet.attested_proxy.connector import AttestedConnector, AttestedResponse
+from buildernet.attested_proxy.dial import Dialler, WireProtocol
+from buildernet.attested_proxy.evidence import Issuer, Workers
+from buildernet.attested_proxy.forward import Forwarder
+from buildernet.attested_proxy.judge import Judge
+from buildernet.attested_proxy.limits import ConnectionLimits
+from buildernet.attested_proxy.listener import AttestedListener
+from buildernet.attested_proxy.metrics import HandshakeMetrics
+from buildernet.attested_proxy.target import Target
+from buildernet.base.errors import ConfigError
+from buildernet.net.limits import ServerLimits
+from buildernet.net.metrics import METRICS
+from buildernet.net.server import Front, bare_application, new_application
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
+
+SERVICE = "attested_proxy"
+_CERTIFICATE_PATH = "/cert"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """An application, what stands before it, and the application for health and metrics."""
+
+    app: web.Application
+    health: web.Application
+    front: Front | None
+
+
+def build_server(
+    config: ServerConfig, *, judge: Judge, issuer: Issuer | None, certificate: NodeCertificate
+) -> Deployment:
+    """Return the server; nothing is opened before it is served."""
+    app, health = _applications(config.limits)
+    workers = Workers("evidence")
+    listener = AttestedListener(
+        Acceptor(
+            identity=lambda: certificate.identity, issuer=issuer, judge=judge, workers=workers
+        ),
+        limits=ConnectionLimits(
+            handshake_timeout_s=config.limits.handshake_timeout_s,
+            max_handshakes=config.limits.max_handshakes,
+            max_connections_per_address=config.limits.max_connections_per_address,
+        ),
+        metrics=HandshakeMetrics(app[METRICS].registry),
+    )
+
+    async def handshakes(_app: web.Application) -> AsyncIterator[None]:
+        rotation = asyncio.create_task(certificate.rotate())
+        yield
+        rotation.cancel()
+        with suppress(asyncio.CancelledError):
+            await rotation
+        await listener.close()
+        workers.close()
+
+    app.cleanup_ctx.append(handshakes)
+    if config.serve_certificate:
+
+        async def get_certificate(_request: web.Request) -> web.Response:
+            return web.Response(
+                body=certificate.identity.pem, content_type="application/x-pem-file"
+            )
+
+        app.router.add_get(_CERTIFICATE_PATH, get_certificate)
+    if config.target_addr:
+        target = Target.parse(config.target_addr, default_scheme="http")
+        limits = config.limits
+
+        def session() -> aiohttp.ClientSession:
+            connector = aiohttp.TCPConnector(limit=limits.max_connections)
+            return _session(connector, limits)
+
+        _forward(app, target, session, limits, peer_sends_requests=True)
+    return Deployment(app, health, listener.front)
+
+
+def build_client(
+    config: ClientConfig, *, judge: Judge, issuer: Issuer | None, identity: Identity | None = None
+) -> Deployment:
+    """Return the client; nothing is opened before it is served."""
+    app, health = _applications(config.limits)
+    target = Target.parse(config.target_addr, default_scheme="https")
+    limits = config.limits
+    if config.verify_tls:
+        if target.url.scheme != "https":
+            raise ConfigError("verify_tls needs an https target")
+
+        def session() -> aiohttp.ClientSession:
+            connector = aiohttp.TCPConnector(
+                limit=config.max_server_connections, ssl=_ordinary_tls(config)
+            )
+            return _session(connector, limits)
+
+        _forward(app, target, session, limits, peer_sends_requests=False)
+        return Deployment(app, health, None)
+    workers = Workers("evidence")
+    metrics = HandshakeMetrics(app[METRICS].registry)
+    dialler = Dialler(
+        target.host,
+        target.port,
+        judge=judge,
+        issuer=issuer,
+        workers=workers,
+        protocol=WireProtocol(config.protocol),
+        identity=identity,
+        timeout_s=limits.handshake_timeout_s,
+    )
+
+    def attested_session() -> aiohttp.ClientSession:
+        connector = AttestedConnector(
+            dialler,
+            metrics=metrics,
+            limit=config.max_server_connections,
+            keepalive_s=limits.idle_timeout_s,
+        )
+        return _session(connector, limits)
+
+    async def close_workers(_app: web.Application) -> None:
+        workers.close()
+
+    app.on_cleanup.append(close_workers)
+    plain = Target(target.over_attested_tls)
+    _forward(app, plain, attested_session, limits, peer_sends_requests=False)
+    return Deployment(app, health, None)
+
+
+def _applications(limits: Limits) -> tuple[web.Application, web.Application]:
+    """Return the proxy's application and the one that shows its health and metrics."""
+    bounds = ServerLimits(
+        max_body_bytes=limits.max_body_bytes,
+        max_connections=limits.max_connections,
+        idle_timeout_s=limits.idle_timeout_s,
+        request_timeout_s=limits.request_timeout_s,
+    )
+    health = new_application(SERVICE, limits=ServerLimits())
+    app = bare_application(limits=bounds, metrics=health[METRICS])
+    return app, health
+
+
+def _forward(
+    app: web.Application,
+    target: Target,
+    open_session: Callable[[], aiohttp.ClientSession],
+    limits: Limits,
+    *,
+    peer_sends_requests: bool,
+) -> None:
+    """Let an application forward whatever it has no other handler for."""
+    handlers: list[Handler] = []
+
+    async def forwarding(_app: web.Application) -> AsyncIterator[None]:
+        async with open_session() as session:
+            forwarder = Forwarder(
+                session,
+                target.url,
+                max_body_bytes=limits.max_body_bytes,
+                peer_sends_requests=peer_sends_requests,
+            )
+            handlers.append(forwarder.handle)
+            yield
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await handlers[0](request)
+
+    app.cleanup_ctx.append(forwarding)
+    app.router.add_route("*", "/{path:.*}", handle)
+
+
+def _session(connector: aiohttp.BaseConnector, limits: Limits) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        response_class=AttestedResponse,
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=limits.request_timeout_s),
+    )
+
+
+def _ordinary_tls(config: ClientConfig) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if config.tls_ca_certificate is not None:
+        try:
+            context.load_verify_locations(config.tls_ca_certificate)
+        except OSError as exc:  # ssl.SSLError is one
+            raise ConfigError(f"cannot use {config.tls_ca_certificate}: {exc}") from exc
+    return context

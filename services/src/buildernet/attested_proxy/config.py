@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""Settings of `attested-proxy`; each is explained in docs/services/attested-proxy.md."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from buildernet.attested_proxy.evidence import AttestationType
+from buildernet.base.config import require_range
+from buildernet.base.errors import ConfigError
+
+AUTO: Final = "auto"
+_TYPES: Final = (AUTO, *AttestationType)
+_ALL_TDX: Final = "tdx"
+_PROTOCOLS: Final = ("auto", "a", "b")
+
+
+@dataclass(frozen=True, slots=True)
+class PeerPolicy:
+    """What is demanded of the other end."""
+
+    measurements: str | None = None
+    """File or https URL with the measurements that are taken."""
+    allowed_remote_attestation_type: str | None = None
+    """`none` demands nothing; a type, or `tdx` for all, narrows what `measurements` allow."""
+    dangerously_accept_any_measurement: bool = False
+    """Take every image that real hardware vouches for."""
+    collateral: Path | None = None
+    """File with collateral; without it, it is fetched."""
+    trust_root: Path | None = None
+    """PEM or DER of a root to believe instead of Intel's; for simulated hardware."""
+    override_azure_outdated_tcb: bool = False
+    """Take OutOfDate platforms, which Azure's hosts often are."""
+
+    def __post_init__(self) -> None:
+        allowed = self.allowed_remote_attestation_type
+        if allowed is not None and allowed not in (*AttestationType, _ALL_TDX):
+            known = ", ".join((*AttestationType, _ALL_TDX))
+            raise ConfigError(f"unknown attestation type {allowed!r}", hint=f"known: {known}")
+        if self.measurements and allowed == AttestationType.NONE:
+            raise ConfigError(
+                "measurements are given, but peers without attestation are allowed",
+                hint="leave out one of the two",
+            )
+
+    @property
+    def demands_nothing(self) -> bool:
+        """Whether peers without evidence are taken."""
+        return self.allowed_remote_attestation_type == AttestationType.NONE
+
+    @property
+    def accepted(self) -> frozenset[AttestationType]:
+        """Types of evidence that are taken."""
+        allowed = self.allowed_remote_attestation_type
+        if allowed is None or allowed == _ALL_TDX:
+            return frozenset(AttestationType) - {AttestationType.NONE}
+        return frozenset({AttestationType(allowed)})
+
+    @property
+    def demands_evidence(self) -> bool:
+        """Whether it says what evidence must show."""
+        return bool(self.measurements) or self.dangerously_accept_any_measurement
+
+    def require_decision(self) -> None:
+        """Raise `ConfigError` unless it says what peers must prove."""
+        if self.demands_nothing or self.demands_evidence:
+            return
+        raise ConfigError(
+            "nothing says which peers are taken",
+            hint="give measurements, or --allowed-remote-attestation-type none",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one peer may cost."""
+
+    handshake_timeout_s: int = 30
+    max_handshakes: int = 256
+    max_connections: int = 1024
+    max_connections_per_address: int = 64
+    idle_timeout_s: int = 90
+    request_timeout_s: int = 300
+    max_body_bytes: int = 1 << 30
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("handshake_timeout_s", 1, 300),
+            ("max_handshakes", 1, 65536),
+            ("max_connections", 1, 65536),
+            ("max_connections_per_address", 1, 65536),
+            ("idle_timeout_s", 1, 3600),
+            ("request_timeout_s", 1, 86400),
+            ("max_body_bytes", 0, 1 << 40),
+        ):
+            require_range(name, getattr(self, name), low=low, high=high)
+
+
+@dataclass(frozen=True, slots=True)
+class Logging:
+    """How it logs."""
+
+    log_json: bool = False
+    log_debug: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """Settings of the server."""
+
+    listen_addr: str = "127.0.0.1:8080"
+    listen_addr_healthcheck: str = ""
+    """Where health and metrics are served in plain HTTP; empty for nowhere."""
+    target_addr: str = ""
+    """URL that requests go to; a bare HOST:PORT means http."""
+    server_attestation_type: str = AUTO
+    tls_certificate_path: Path | None = None
+    tls_private_key_path: Path | None = None
+    certificate_hosts: str = "localhost"
+    """Names and addresses of the node, with commas, for the certificate the server makes."""
+    certificate_dir: Path | None = None
+    """Memory-backed folder where other services find that certificate and its key."""
+    serve_certificate: bool = False
+    """Answer `GET /cert` with the node's certificate instead of forwarding it."""
+    tsm_dir: Path = Path("/sys/kernel/config/tsm/report")
+    peers: PeerPolicy = PeerPolicy()
+    limits: Limits = Limits()
+    logging: Logging = Logging()
+
+    def __post_init__(self) -> None:
+        _require_type(self.server_attestation_type)
+        if (self.tls_certificate_path is None) != (self.tls_private_key_path is None):
+            raise ConfigError("tls_certificate_path and tls_private_key_path belong together")
+        if self.tls_certificate_path is not None and self.certificate_dir is not None:
+            raise ConfigError("certificate_dir is for a certificate the server makes itself")
+        if not self.target_addr and not self.serve_certificate:
+            raise ConfigError("no target_addr, and serve_certificate is off: nothing to serve")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientConfig:
+    """Settings of the client."""
+
+    target_addr: str
+    """The attested server: URL or HOST[:PORT], port 443 unless named."""
+    listen_addr: str = "127.0.0.1:8080"
+    listen_addr_healthcheck: str = ""
+    protocol: str = AUTO
+    """`a`, `b`, or `auto`: B first, then A."""
+    client_attestation_type: str = AttestationType.NONE.value
+    tls_certificate_path: Path | None = None
+    """Our certificate in protocol B."""
+    tls_private_key_path: Path | None = None
+    verify_tls: bool = False
+    """Ordinary TLS towards the server instead of attestation."""
+    tls_ca_certificate: Path | None = None
+    """With verify_tls: a further root to believe."""
+    tsm_dir: Path = Path("/sys/kernel/config/tsm/report")
+    max_server_connections: int = 32
+    peers: PeerPolicy = PeerPolicy()
+    limits: Limits = Limits()
+    logging: Logging = Logging()
+
+    def __post_init__(self) -> None:
+        _require_type(self.client_attestation_type)
+        if self.protocol not in _PROTOCOLS:
+            raise ConfigError(f"protocol is {self.protocol!r}, not {', '.join(_PROTOCOLS)}")
+        if (self.tls_certificate_path is None) != (self.tls_private_key_path is None):
+            raise ConfigError("tls_certificate_path and tls_private_key_path belong together")
+        if self.tls_ca_certificate is not None and not self.verify_tls:
+            raise ConfigError("tls_ca_certificate is only used with verify_tls")
+        if self.verify_tls and self.peers.measurements:
+            raise ConfigError("verify_tls replaces attestation: leave out the measurements")
+        require_range("max_server_connections", self.max_server_connections, low=1, high=4096)
+
+
+def _require_type(kind: str) -> None:
+    if kind not in _TYPES:
+        raise ConfigError(f"unknown attestation type {kind!r}", hint=f"known: {', '.join(_TYPES)}")

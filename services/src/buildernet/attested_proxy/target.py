@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""Addresses of what lies behind a proxy, in every spelling the reference tools take."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+from yarl import URL
+
+from buildernet.base.errors import ConfigError
+
+_HTTPS_PORT: Final = 443
+_SEPARATOR: Final = "://"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server, and a path on it."""
+
+    url: URL
+
+    @classmethod
+    def parse(cls, text: str, *, default_scheme: str) -> Self:
+        """Read a URL or `HOST[:PORT][/PATH]`.
+
+        Raises:
+            ConfigError: It is neither, names no host, or has user, query or fragment.
+        """
+        whole = text if _SEPARATOR in text else f"{default_scheme}{_SEPARATOR}{text}"
+        try:
+            url = URL(whole)
+            port = url.port
+        except ValueError as exc:
+            raise ConfigError(f"address {text[:80]!r}: {exc}") from exc
+        if url.scheme not in ("http", "https") or not url.host or not port:
+            raise ConfigError(
+                f"address {text[:80]!r} is no HTTP address", hint="example: https://1.2.3.4:7936"
+            )
+        if url.user or url.query_string or url.fragment:
+            raise ConfigError(f"address {text[:80]!r} has more than host, port and path")
+        return cls(url)
+
+    @property
+    def host(self) -> str:
+        """Name or IP address."""
+        return self.url.host or ""
+
+    @property
+    def port(self) -> int:
+        """TCP port."""
+        return self.url.port or _HTTPS_PORT
+
+    @property
+    def over_attested_tls(self) -> URL:
+        """The URL as aiohttp sees it, which knows nothing of the TLS below."""
+        return self.url.with_scheme("http").with_port(self.port)
