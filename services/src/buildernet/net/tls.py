@@ -127,8 +127,10 @@ class TlsChannel(asyncio.Protocol):
         """Encrypt and send; the transport's flow control applies after `start`."""
         if self._gone or not data:
             return
+        rest = memoryview(data)
         try:
-            self.tls.send(data)
+            while rest:  # OpenSSL takes one record at a time
+                rest = rest[self.tls.send(rest) :]
         except SSL.Error:
             self.abort()
             return
