@@ -30,3 +30,11 @@ class TlsError(BuildernetError):
 
 class ClientHelloError(TlsError):
     """The first bytes of a connection are no TLS ClientHello within its limits."""
+
+
+class FetchError(BuildernetError):
+    """A URL cannot be fetched."""
+
+
+class StoreError(BuildernetError):
+    """A file of a store cannot be read or written."""

@@ -3,6 +3,7 @@
 
 from buildernet.attestation.collateral.status import TCBStatus
 from buildernet.attestation.verify.anchors import INTEL, TrustAnchors
+from buildernet.attestation.verify.kind import platform_kind, select_collateral
 from buildernet.attestation.verify.quote import verify_quote
 from buildernet.attestation.verify.result import VerifiedQuote
 from buildernet.attestation.verify.status import UP_TO_DATE_ONLY, TCBEvaluation, TCBPolicy
@@ -20,5 +21,7 @@ __all__ = [
     "TDPolicy",
     "TrustAnchors",
     "VerifiedQuote",
+    "platform_kind",
+    "select_collateral",
     "verify_quote",
 ]

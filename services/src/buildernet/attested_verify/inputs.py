@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""What the command line names, read and typed: files, roots, report data, measurements."""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from buildernet.attestation.policy import MeasurementPolicy, parse_measurement_policy
+from buildernet.attestation.policy.documents import MAX_POLICY_BYTES
+from buildernet.attestation.quote.body import REPORT_DATA_BYTES
+from buildernet.attestation.verify import INTEL, TrustAnchors
+from buildernet.attested_verify.errors import InputError
+from buildernet.net.fetch import HttpFetcher
+
+MAX_ROOT_BYTES: Final = 64 * 1024
+"""A root certificate has less than 1 KiB; a file of several has a few."""
+
+
+def read_file(path: Path, *, limit: int) -> bytes:
+    """Read a whole file.
+
+    Raises:
+        InputError: it cannot be read or is larger than `limit` bytes.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as exc:
+        raise InputError(f"cannot read {path}: {exc.strerror}") from exc
+    if len(data) > limit:
+        raise InputError(f"{path} is larger than {limit} bytes")
+    return data
+
+
+def read_roots(path: Path | None) -> TrustAnchors:
+    """Return the roots of a DER or PEM file, or Intel's if none is named.
+
+    Raises:
+        InputError: not a certificate.
+        PolicyError: too many.
+    """
+    if path is None:
+        return INTEL
+    data = read_file(path, limit=MAX_ROOT_BYTES)
+    try:
+        if b"-----BEGIN" in data:
+            certificates = x509.load_pem_x509_certificates(data)
+        else:
+            certificates = [x509.load_der_x509_certificate(data)]
+    except ValueError as exc:
+        raise InputError(f"{path} is not a certificate in DER or PEM") from exc
+    return TrustAnchors(tuple(one.public_bytes(Encoding.DER) for one in certificates))
+
+
+def parse_report_data(text: str | None) -> bytes | None:
+    """Decode report data; fewer than 64 bytes are padded with zeros, as issuers do.
+
+    Raises:
+        InputError: not hexadecimal, empty, or longer than 64 bytes.
+    """
+    if text is None:
+        return None
+    try:
+        data = bytes.fromhex(text)
+    except ValueError as exc:
+        raise InputError("--report-data is not hexadecimal") from exc
+    if not 1 <= len(data) <= REPORT_DATA_BYTES:
+        raise InputError(f"--report-data has {len(data)} bytes, not 1 to {REPORT_DATA_BYTES}")
+    return data.ljust(REPORT_DATA_BYTES, b"\0")
+
+
+def read_measurements(source: str | None) -> MeasurementPolicy | None:
+    """Read measurements from a file or, when it starts with a scheme, from a URL.
+
+    Raises:
+        InputError: the file cannot be read.
+        FetchError: the URL cannot be fetched.
+        PolicyError: not measurements, or they would accept anything.
+    """
+    if source is None:
+        return None
+    if "://" in source:
+        data = asyncio.run(_fetch(source))
+    else:
+        data = read_file(Path(source), limit=MAX_POLICY_BYTES)
+    return parse_measurement_policy(data)
+
+
+async def _fetch(url: str) -> bytes:
+    async with aiohttp.ClientSession() as session:
+        body, _ = await HttpFetcher(session)(url, limit=MAX_POLICY_BYTES)
+    return body
