@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Attested servers and clients in this process, with evidence that only they believe."""
 
+import asyncio
 import json
-import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -32,11 +32,12 @@ class SimulatedIssuer:
     attestation_type: AttestationType = AttestationType.DCAP_TDX
     mrtd: bytes = MRTD
     issued: list[bytes] = field(default_factory=list)
-    delay: threading.Event | None = None
+    blocked: asyncio.Event | None = None
+    """Nothing is issued until it is set."""
 
-    def issue(self, report_data: bytes) -> bytes:
-        if self.delay is not None:
-            self.delay.wait(30)
+    async def issue(self, report_data: bytes) -> bytes:
+        if self.blocked is not None:
+            await self.blocked.wait()
         self.issued.append(report_data)
         registers = {"mrtd": self.mrtd.hex(), "rtmr1": RTMR1.hex()}
         return json.dumps({"report_data": report_data.hex(), "registers": registers}).encode()

@@ -41,7 +41,7 @@ class Acceptor:
             identity: Gives the node's certificate for ordinary clients and protocol B.
             issuer: Makes this node's evidence; None offers none.
             judge: Decides about the clients.
-            workers: Run the issuer and the judge.
+            workers: Run the judge.
         """
         self._identity = identity
         self._issuer = issuer
@@ -74,7 +74,7 @@ class Acceptor:
             _present(context, self._identity())
         else:
             context.use_privatekey(self._key)
-            context.use_certificate(await self._workers.run(lambda: self._certificate(nonce)))
+            context.use_certificate(await self._certificate(nonce))
         server_nonce = protocol_a.new_nonce()
         if self._judge.demands_evidence:
             authority = protocol_a.build_certificate(
@@ -101,7 +101,7 @@ class Acceptor:
         await channel.handshake(_accepting(context))
         exporter = channel.export(protocol_b.EXPORTER_LABEL, protocol_b.EXPORTER_BYTES)
         own = protocol_b.report_input(identity.leaf.public_key(), exporter)
-        channel.write(await self._workers.run(lambda: issue_frame(self._issuer, own)))
+        channel.write(await issue_frame(self._issuer, own))
         kind, evidence = await read_frame(channel)
         chain = channel.peer_chain()
         theirs = protocol_b.report_input(chain[0].public_key() if chain else None, exporter)
@@ -109,28 +109,28 @@ class Acceptor:
             lambda: self._judge.judge_b(kind, evidence, theirs, address=channel.peer_address)
         )
 
-    def _certificate(self, nonce: bytes) -> x509.Certificate:
-        extension = issue_extension(self._issuer, self._key.public_key(), nonce)
+    async def _certificate(self, nonce: bytes) -> x509.Certificate:
+        extension = await issue_extension(self._issuer, self._key.public_key(), nonce)
         return protocol_a.build_certificate(self._key, now=_now(), extension=extension)
 
 
-def issue_extension(
+async def issue_extension(
     issuer: Issuer | None, key: ec.EllipticCurvePublicKey, nonce: bytes
 ) -> tuple[x509.ObjectIdentifier, bytes] | None:
-    """Make the certificate extension of protocol A; blocks."""
+    """Make the certificate extension of protocol A."""
     if issuer is None:
         return None
     binding = protocol_a.Binding.of(key, nonce)
-    quote = issuer.issue(binding.report_data)
+    quote = await issuer.issue(binding.report_data)
     document = documents.encode_quote(quote, user_data=binding.user_data)
     return protocol_a.oid_of(issuer.attestation_type), document
 
 
-def issue_frame(issuer: Issuer | None, report_input: bytes) -> bytes:
-    """Make the frame of protocol B; blocks."""
+async def issue_frame(issuer: Issuer | None, report_input: bytes) -> bytes:
+    """Make the frame of protocol B."""
     if issuer is None:
         return protocol_b.encode_frame(AttestationType.NONE, b"")
-    return protocol_b.encode_frame(issuer.attestation_type, issuer.issue(report_input))
+    return protocol_b.encode_frame(issuer.attestation_type, await issuer.issue(report_input))
 
 
 async def read_frame(channel: TlsChannel) -> tuple[AttestationType, bytes]:

@@ -26,7 +26,11 @@ class PeerPolicy:
     dangerously_accept_any_measurement: bool = False
     """Take every image that real hardware vouches for."""
     collateral: Path | None = None
-    """File with collateral; without it, it is fetched."""
+    """File with collateral in any known form; nothing is fetched then."""
+    pccs_url: str | None = None
+    """Where collateral is fetched; Intel's own service by default."""
+    collateral_dir: Path | None = None
+    """Where fetched collateral is kept over a restart; nowhere by default."""
     trust_root: Path | None = None
     """PEM or DER of a root to believe instead of Intel's; for simulated hardware."""
     override_azure_outdated_tcb: bool = False

@@ -18,7 +18,7 @@ from OpenSSL import SSL
 from buildernet.attested_proxy import protocol_a, protocol_b
 from buildernet.attested_proxy.accept import issue_extension, issue_frame, read_frame
 from buildernet.attested_proxy.certificate import Identity
-from buildernet.attested_proxy.errors import AttestedTlsError
+from buildernet.attested_proxy.errors import AttestedTlsError, BusyError
 from buildernet.attested_proxy.evidence import Issuer, Peer, Workers
 from buildernet.attested_proxy.judge import Judge
 from buildernet.base.errors import BuildernetError
@@ -62,7 +62,7 @@ class Dialler:
             port: Its TCP port.
             judge: Decides about the server.
             issuer: Makes our evidence; None offers none.
-            workers: Run the issuer and the judge.
+            workers: Run the judge, and OpenSSL while it waits for our evidence.
             protocol: What to speak.
             identity: Our certificate in protocol B; None presents none.
             timeout_s: For a connection with its handshake and evidence.
@@ -116,7 +116,7 @@ class Dialler:
     async def _speak_a(self, channel: TlsChannel) -> Peer:
         nonce = protocol_a.new_nonce()
         context = new_context(server=False)
-        answer = _Answer(self._issuer)
+        answer = _Answer(self._issuer, asyncio.get_running_loop(), self._timeout_s)
         context.set_verify(SSL.VERIFY_PEER, answer.on_certificate)
         tls = SSL.Connection(context, None)
         tls.set_connect_state()
@@ -157,15 +157,19 @@ class Dialler:
         )
         own_key = None if self._identity is None else self._identity.leaf.public_key()
         own = protocol_b.report_input(own_key, exporter)
-        channel.write(await self._workers.run(lambda: issue_frame(self._issuer, own)))
+        channel.write(await issue_frame(self._issuer, own))
         return peer
 
 
 class _Answer:
     """Answers a server's demand for a certificate in protocol A, inside OpenSSL's callback."""
 
-    def __init__(self, issuer: Issuer | None) -> None:
+    def __init__(
+        self, issuer: Issuer | None, loop: asyncio.AbstractEventLoop, timeout_s: float
+    ) -> None:
         self._issuer = issuer
+        self._loop = loop
+        self._timeout_s = timeout_s
         self._answered = False
         self._error: BuildernetError | None = None
 
@@ -200,6 +204,14 @@ class _Answer:
 
     def _make(self, nonce: bytes) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
         key = ec.generate_private_key(ec.SECP256R1())
-        extension = issue_extension(self._issuer, key.public_key(), nonce)
+        extension = None
+        if self._issuer is not None:  # then this is not the loop's thread
+            work = issue_extension(self._issuer, key.public_key(), nonce)
+            waiting = asyncio.run_coroutine_threadsafe(work, self._loop)
+            try:
+                extension = waiting.result(self._timeout_s)
+            except TimeoutError as exc:
+                waiting.cancel()
+                raise BusyError(f"no evidence of our own in {self._timeout_s} s") from exc
         certificate = protocol_a.build_certificate(key, now=datetime.now(UTC), extension=extension)
         return key, certificate

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What the proxy asks of evidence: someone who issues it, someone who validates it.
 
-Both block (a quote takes 40 ms to seconds), so `Workers` runs them in threads, with a bound on how
-many may wait.
+The issuer has a queue of its own (`attestation.issue.QuoteQueue`). Validating computes, and may
+fetch collateral, so `Workers` runs it in threads, with a bound on how many may wait.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ MAX_EVIDENCE_BYTES: Final = 96 * 1024
 """A padded quote has 8 KB, Azure's document with its event log about 60 KB; OpenSSL stops taking
 certificates at 100 KiB."""
 
-MAX_WAITING: Final = 64
-"""At 40 ms a quote the last of them waits 2.6 s; one more would mostly meet its deadline."""
+MAX_WAITING: Final = 256
+"""At 2 ms a verification the last of them waits half a second."""
 
-_THREADS: Final = 2
-"""Quotes are serialised by the hardware; a second thread fills the gap between two of them."""
+_THREADS: Final = 4
+"""One that waits for collateral from the network does not hold up the others."""
 
 _T = TypeVar("_T")
 
@@ -69,8 +69,8 @@ class Issuer(Protocol):
     def attestation_type(self) -> AttestationType:
         """The type of evidence it makes."""
 
-    def issue(self, report_data: bytes) -> bytes:
-        """Return evidence bound to 64 bytes.
+    async def issue(self, report_data: bytes) -> bytes:
+        """Return evidence bound to 64 bytes; waits for its turn.
 
         Raises:
             BuildernetError: The machine gives none.

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+"""Flags and environment variables of the two tools this one replaces, mapped to our settings.
+
+`cvm-reverse-proxy` (protocol A) and `attested-tls-proxy` (protocol B) name the same thing
+differently; both names work.
+"""
+
+import argparse
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from buildernet.base.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One setting, by its names on the command line and in the environment."""
+
+    names: tuple[str, ...]
+    key: str
+    """Dotted name of the setting; empty for a flag that is taken and has no effect."""
+    text: str
+    variables: tuple[str, ...] = ()
+    boolean: bool = False
+
+
+_PEERS: Final = (
+    Flag(
+        ("--allowed-remote-attestation-type",),
+        "peers.allowed_remote_attestation_type",
+        "none, tdx, dcap-tdx, gcp-tdx, qemu-tdx or azure-tdx",
+        ("ALLOWED_REMOTE_ATTESTATION_TYPE",),
+    ),
+    Flag(
+        ("--dangerously-accept-any-measurement",),
+        "peers.dangerously_accept_any_measurement",
+        "take every image that real hardware vouches for",
+        boolean=True,
+    ),
+    Flag(("--collateral",), "peers.collateral", "file with collateral; nothing is fetched then"),
+    Flag(("--pccs-url",), "peers.pccs_url", "where collateral is fetched (default: Intel)"),
+    Flag(("--collateral-dir",), "peers.collateral_dir", "folder that keeps fetched collateral"),
+    Flag(
+        ("--trust-root",), "peers.trust_root", "root to believe instead of Intel's; simulated TEE"
+    ),
+    Flag(
+        ("--override-azure-outdated-tcb", "--override-azurev6-tcbinfo"),
+        "peers.override_azure_outdated_tcb",
+        "take hosts that are out of date",
+        ("OVERRIDE_AZURE_OUTDATED_TCB", "OVERRIDE_AZUREV6_TCBINFO"),
+        boolean=True,
+    ),
+)
+
+_LOGGING: Final = (
+    Flag(("--log-json",), "logging.log_json", "log as JSON", ("LOG_JSON",), boolean=True),
+    Flag(("--log-debug",), "logging.log_debug", "log every request", ("LOG_DEBUG",), boolean=True),
+)
+
+_TLS: Final = (
+    Flag(
+        ("--tls-certificate-path",),
+        "tls_certificate_path",
+        "PEM chain to present",
+        ("TLS_CERTIFICATE_PATH",),
+    ),
+    Flag(
+        ("--tls-private-key-path",),
+        "tls_private_key_path",
+        "PEM key of it",
+        ("TLS_PRIVATE_KEY_PATH",),
+    ),
+    Flag(("--tsm-dir",), "tsm_dir", "folder of configfs-tsm's reports"),
+)
+
+_LISTEN: Final = (
+    Flag(("--listen-addr",), "listen_addr", "where to listen", ("LISTEN_ADDR",)),
+    Flag(
+        ("--listen-addr-healthcheck",),
+        "listen_addr_healthcheck",
+        "where to serve /livez, /readyz and /metrics in plain HTTP (default: nowhere)",
+        ("LISTEN_ADDR_HEALTHCHECK",),
+    ),
+)
+
+SERVER: Final = (
+    *_LISTEN,
+    Flag(("--target-addr",), "target_addr", "where requests go", ("TARGET_ADDR",)),
+    Flag(
+        ("--server-attestation-type",),
+        "server_attestation_type",
+        "auto, none or dcap-tdx",
+        ("SERVER_ATTESTATION_TYPE",),
+    ),
+    Flag(
+        ("--measurements-file", "--client-measurements"),
+        "peers.measurements",
+        "file or URL; only clients with one of these measurements are served",
+        ("MEASUREMENTS_FILE", "CLIENT_MEASUREMENTS"),
+    ),
+    *_PEERS,
+    *_TLS,
+    Flag(("--certificate-hosts",), "certificate_hosts", "names and addresses, with commas"),
+    Flag(("--certificate-dir",), "certificate_dir", "memory-backed folder for others to read"),
+    Flag(
+        ("--serve-certificate",),
+        "serve_certificate",
+        "answer GET /cert with the node's certificate",
+        boolean=True,
+    ),
+    *_LOGGING,
+    Flag(("--client-attestation-type",), "", "ignored, as in the tool before"),
+    Flag(("--client-auth",), "", "ignored: certificates are asked for when needed", boolean=True),
+)
+
+CLIENT: Final = (
+    *_LISTEN,
+    Flag(("--target-addr",), "target_addr", "the attested server", ("TARGET_ADDR",)),
+    Flag(("--protocol",), "protocol", "a, b or auto"),
+    Flag(
+        ("--client-attestation-type",),
+        "client_attestation_type",
+        "auto, none or dcap-tdx",
+        ("CLIENT_ATTESTATION_TYPE",),
+    ),
+    Flag(
+        ("--measurements-file", "--server-measurements"),
+        "peers.measurements",
+        "file or URL; only servers with one of these measurements are talked to",
+        ("MEASUREMENTS_FILE", "SERVER_MEASUREMENTS"),
+    ),
+    *_PEERS,
+    *_TLS,
+    Flag(("--verify-tls",), "verify_tls", "ordinary TLS instead of attestation", boolean=True),
+    Flag(("--tls-ca-certificate",), "tls_ca_certificate", "with --verify-tls: a further root"),
+    *_LOGGING,
+    Flag(("--server-attestation-type",), "", "none: as --allowed-remote-attestation-type none"),
+)
+
+GET: Final = tuple(
+    replace(flag, key=flag.key.removeprefix("peers."))
+    for flag in (
+        Flag(
+            ("--expected-measurements", "--measurements-file"),
+            "peers.measurements",
+            "file or URL that the node must fit",
+            ("MEASUREMENTS_FILE",),
+        ),
+        *_PEERS,
+    )
+)
+
+
+def add_flags(parser: argparse.ArgumentParser, flags: Iterable[Flag]) -> None:
+    """Let a parser take flags; booleans as `--flag`, `--flag=true` or `--flag=false`."""
+    for flag in flags:
+        named = f" (environment: {', '.join(flag.variables)})" if flag.variables else ""
+        parser.add_argument(
+            *flag.names,
+            dest=_dest(flag),
+            metavar="BOOL" if flag.boolean else "VALUE",
+            nargs="?" if flag.boolean else None,
+            const="true" if flag.boolean else None,
+            help=flag.text + named,
+        )
+
+
+def overrides(
+    arguments: argparse.Namespace, flags: Iterable[Flag], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the settings that flags and environment give; a flag wins.
+
+    Raises:
+        UsageError: Two variables of one setting differ.
+    """
+    found: dict[str, str] = {}
+    for flag in flags:
+        if not flag.key:
+            continue
+        values = {name: environment[name] for name in flag.variables if environment.get(name)}
+        given = getattr(arguments, _dest(flag))
+        if given is not None:
+            found[flag.key] = given
+        elif len(set(values.values())) > 1:
+            raise UsageError(f"{' and '.join(values)} differ", hint="they name the same setting")
+        elif values:
+            found[flag.key] = next(iter(values.values()))
+    return found
+
+
+def ignored_value(arguments: argparse.Namespace, name: str) -> str | None:
+    """Return what was given for a flag without a setting."""
+    value = getattr(arguments, name.lstrip("-").replace("-", "_"))
+    return None if value is None else str(value)
+
+
+def _dest(flag: Flag) -> str:
+    return flag.key or flag.names[0].lstrip("-").replace("-", "_")

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""Joins settings to what makes and verifies real evidence; opens what must be closed again."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import time
+from typing import Final
+
+import aiohttp
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from buildernet.attestation.collateral import Collateral, TCBStatus, parse_collateral
+from buildernet.attestation.collateral.cache import CollateralCache
+from buildernet.attestation.collateral.pcs import INTEL_PCS, pccs
+from buildernet.attestation.issue import QuoteQueue, TSMQuotes
+from buildernet.attestation.issue.errors import NoProviderError
+from buildernet.attestation.policy import MeasurementPolicy, parse_measurement_policy
+from buildernet.attestation.policy.documents import MAX_POLICY_BYTES
+from buildernet.attestation.quote import parse_quote
+from buildernet.attestation.verify import INTEL, TCBPolicy, TrustAnchors
+from buildernet.attestation.verify.kind import platform_kind, select_collateral
+from buildernet.attested_proxy.certificate import NodeCertificate, load_identity, make_identity
+from buildernet.attested_proxy.config import AUTO, PeerPolicy, ServerConfig
+from buildernet.attested_proxy.evidence import AttestationType, Issuer
+from buildernet.attested_proxy.judge import Judge
+from buildernet.attested_proxy.verification import EvidenceValidator, FindCollateral
+from buildernet.base.errors import ConfigError
+from buildernet.net.fetch import HttpFetcher
+from buildernet.net.file_store import FileStore
+
+MAX_INPUT_BYTES: Final = 16 << 20
+"""A bundle of collateral for every known kind of platform has a few MiB."""
+
+_FETCH_TIMEOUT_S: Final = 25.0
+"""Below the time a peer gets for its handshake."""
+
+_OVERRIDDEN: Final = frozenset(
+    {
+        TCBStatus.UP_TO_DATE,
+        TCBStatus.OUT_OF_DATE,
+        TCBStatus.OUT_OF_DATE_CONFIGURATION_NEEDED,
+    }
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _QueuedIssuer:
+    queue: QuoteQueue
+    attestation_type: AttestationType = AttestationType.DCAP_TDX
+
+    async def issue(self, report_data: bytes) -> bytes:
+        return await self.queue.get(report_data)
+
+
+@asynccontextmanager
+async def issuing(kind: str, tsm_dir: Path) -> AsyncIterator[Issuer | None]:
+    """Give what makes this machine's evidence; None when it makes none.
+
+    Args:
+        kind: A type, or `auto` for what the machine has.
+        tsm_dir: Folder of configfs-tsm's reports.
+
+    Raises:
+        NoProviderError: The machine lacks what a named type needs.
+        ConfigError: The type cannot be issued here.
+    """
+    quotes = TSMQuotes(tsm_dir)
+    if kind == AUTO:
+        try:
+            await asyncio.to_thread(quotes.check)
+        except NoProviderError as exc:
+            _log.warning("attestation_type auto chose=none reason=%s", exc)
+            kind = AttestationType.NONE.value
+        else:
+            _log.info("attestation_type auto chose=dcap-tdx tsm_dir=%s", tsm_dir)
+            kind = AttestationType.DCAP_TDX.value
+    elif kind not in (AttestationType.NONE, AttestationType.AZURE_TDX):
+        await asyncio.to_thread(quotes.check)
+    if kind == AttestationType.AZURE_TDX:
+        raise ConfigError("the proxy does not issue azure-tdx evidence yet")
+    if kind == AttestationType.NONE:
+        yield None
+        return
+    async with QuoteQueue(quotes.quote) as queue:
+        yield _QueuedIssuer(queue, AttestationType(kind))
+
+
+@asynccontextmanager
+async def judging(peers: PeerPolicy) -> AsyncIterator[Judge]:
+    """Give what decides about peers.
+
+    Raises:
+        BuildernetError: A file cannot be read, or a document cannot be fetched or parsed.
+    """
+    if not peers.demands_evidence:
+        yield Judge(None, frozenset({AttestationType.NONE}))
+        return
+    async with aiohttp.ClientSession() as session:
+        fetch = HttpFetcher(session)
+        validator = EvidenceValidator(
+            find_collateral=_find_collateral(peers, fetch),
+            measurements=await _load_measurements(peers, fetch),
+            roots=_load_roots(peers.trust_root),
+            policy=TCBPolicy(allowed=_OVERRIDDEN)
+            if peers.override_azure_outdated_tcb
+            else TCBPolicy(),
+        )
+        yield Judge(validator, peers.accepted)
+
+
+def open_certificate(config: ServerConfig) -> NodeCertificate:
+    """Load the certificate an operator gives, or make one that is replaced before it expires.
+
+    Raises:
+        NodeCertificateError: It cannot be read, made or stored.
+    """
+    if config.tls_certificate_path is not None and config.tls_private_key_path is not None:
+        return NodeCertificate(
+            load_identity(config.tls_certificate_path, config.tls_private_key_path)
+        )
+    hosts = [host.strip() for host in config.certificate_hosts.split(",") if host.strip()]
+    return NodeCertificate(
+        make_identity(hosts, now=datetime.now(UTC)),
+        renew=lambda: make_identity(hosts, now=datetime.now(UTC)),
+        folder=config.certificate_dir,
+    )
+
+
+async def _load_measurements(peers: PeerPolicy, fetch: HttpFetcher) -> MeasurementPolicy | None:
+    if peers.measurements is None:
+        return None
+    if "://" in peers.measurements:
+        data, _ = await fetch(peers.measurements, limit=MAX_POLICY_BYTES)
+    else:
+        data = _read(Path(peers.measurements))
+    return parse_measurement_policy(data)
+
+
+def _load_roots(path: Path | None) -> TrustAnchors:
+    if path is None:
+        return INTEL
+    data = _read(path)
+    try:
+        if data.lstrip().startswith(b"-----BEGIN"):
+            certificate = x509.load_pem_x509_certificate(data)
+        else:
+            certificate = x509.load_der_x509_certificate(data)
+    except ValueError as exc:
+        raise ConfigError(f"{path} is no certificate") from exc
+    _log.warning("trust_root replaced subject=%s", certificate.subject.rfc4514_string())
+    return TrustAnchors((certificate.public_bytes(Encoding.DER),))
+
+
+def _find_collateral(peers: PeerPolicy, fetch: HttpFetcher) -> FindCollateral:
+    if peers.collateral is not None:
+        known = parse_collateral(_read(peers.collateral))
+        return lambda quote: select_collateral(parse_quote(quote), known)
+    cache = CollateralCache(
+        service=INTEL_PCS if peers.pccs_url is None else pccs(peers.pccs_url),
+        fetch=fetch,
+        store=None if peers.collateral_dir is None else FileStore(peers.collateral_dir),
+        clock=time,
+    )
+    return _waiting_for(cache, asyncio.get_running_loop())
+
+
+def _waiting_for(
+    cache: CollateralCache, loop: asyncio.AbstractEventLoop
+) -> Callable[[bytes], Collateral]:
+    """Let a validator's thread wait for the cache, which lives in the loop."""
+
+    def find(quote: bytes) -> Collateral:
+        kind = platform_kind(parse_quote(quote))
+        waiting = asyncio.run_coroutine_threadsafe(cache.get(kind), loop)
+        try:
+            return waiting.result(_FETCH_TIMEOUT_S)
+        except TimeoutError as exc:
+            waiting.cancel()
+            raise ConfigError(f"no collateral for {kind} in {_FETCH_TIMEOUT_S:g} s") from exc
+
+    return find
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_INPUT_BYTES + 1)
+    except OSError as exc:
+        raise ConfigError(f"cannot read {path}: {exc.strerror}") from exc
+    if len(data) > MAX_INPUT_BYTES:
+        raise ConfigError(f"{path} is larger than {MAX_INPUT_BYTES} bytes")
+    return data
