@@ -8,6 +8,7 @@ Reference:
     Intel SGX PCK certificate and CRL profile specification 1.5; specs/attestation.md section 2.2.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -86,6 +87,11 @@ class Certificate:
     key_identifier: bytes
     sgx_extension: bytes | None
     source: x509.Certificate = field(repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Name and SHA-256, for errors: anybody can copy a name."""
+        return f"{self.common_name} (sha256 {hashlib.sha256(self.der).hexdigest()})"
 
     def window(self, step: Step) -> Window:
         """When the certificate is valid."""

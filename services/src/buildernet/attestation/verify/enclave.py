@@ -6,10 +6,11 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from buildernet.attestation.collateral.tcb_info import QEIdentity, TCBInfo
+from buildernet.attestation.collateral.tcb_info import LevelStatus, QEIdentity, TCBInfo
 from buildernet.attestation.quote import Quote
 from buildernet.attestation.quote.signature import EnclaveReport
 from buildernet.attestation.verify.certificates import check_signature
+from buildernet.attestation.verify.levels import find_level
 from buildernet.attestation.verify.pck_extension import PCKExtension
 from buildernet.attestation.verify.platform import AuthenticPlatform
 from buildernet.attestation.verify.steps import Step, refusal
@@ -37,8 +38,13 @@ def check_identity(extension: PCKExtension, tcb_info: TCBInfo) -> None:
             )
 
 
-def check_quoting_enclave(quote: Quote, platform: AuthenticPlatform, identity: QEIdentity) -> None:
+def check_quoting_enclave(
+    quote: Quote, platform: AuthenticPlatform, identity: QEIdentity
+) -> LevelStatus:
     """Step F: the platform's key signed the QE's report, which vouches for the attestation key.
+
+    Returns:
+        What Intel says about this version of the enclave, for step J.
 
     Raises:
         VerificationError: not Intel's enclave, or another attestation key.
@@ -57,6 +63,7 @@ def check_quoting_enclave(quote: Quote, platform: AuthenticPlatform, identity: Q
     if report.report_data != bound:
         raise refusal(step, "report data of the QE", bound.hex(), report.report_data.hex())
     _check_enclave_identity(report, identity)
+    return find_level(identity.levels, report.isv_svn, step, "QE ISVSVN")
 
 
 def _check_enclave_identity(report: EnclaveReport, identity: QEIdentity) -> None:

@@ -14,10 +14,9 @@ from buildernet.attestation.collateral.tcb_info import (
     EnclaveLevel,
     LevelStatus,
     ModuleIdentity,
-    QEIdentity,
     TCBInfo,
 )
-from buildernet.attestation.quote import Quote, TDReport, TDReport15
+from buildernet.attestation.quote import TDReport, TDReport15
 from buildernet.attestation.verify.pck_extension import PCKExtension
 from buildernet.attestation.verify.status import OUT_OF_DATE_STATUSES, TCBEvaluation
 from buildernet.attestation.verify.steps import Step, Trail, refusal
@@ -32,20 +31,30 @@ _CONFIGURATION: Final = frozenset(
 
 
 def evaluate(
-    quote: Quote, extension: PCKExtension, tcb_info: TCBInfo, identity: QEIdentity, *, trail: Trail
+    body: TDReport,
+    *,
+    extension: PCKExtension,
+    tcb_info: TCBInfo,
+    enclave: LevelStatus,
+    enclave_number: int,
+    trail: Trail,
 ) -> TCBEvaluation:
     """Take steps H, I and J.
 
     A 1.5 body states two versions of the TDX module: at the domain's launch, and now. If only the
     first is out of date, launching the domain again would cure it.
 
+    Args:
+        body: of a quote that passed steps A to G.
+        extension: of the platform's PCK certificate.
+        tcb_info: authentic.
+        enclave: what step F found about the quoting enclave.
+        enclave_number: tcbEvaluationDataNumber of the QE identity.
+        trail: notes each step as it is passed.
+
     Raises:
         VerificationError: an unknown TDX module, or versions below every level.
     """
-    body = quote.body
-    enclave = _enclave_level(
-        identity.levels, quote.signature.qe_report.isv_svn, Step.QUOTING_ENCLAVE, "QE ISVSVN"
-    )
     svns = [body.tee_tcb_svn]
     if isinstance(body, TDReport15):
         svns.append(body.tee_tcb_svn2)
@@ -59,7 +68,7 @@ def evaluate(
         status=statuses[0] if len(statuses) == 1 else _relaunch(*statuses),
         tcb_date=min(verdict.date for verdict in verdicts),
         advisories=frozenset[str]().union(*(verdict.advisories for verdict in verdicts)),
-        evaluation_number=min(tcb_info.evaluation_number, identity.evaluation_number),
+        evaluation_number=min(tcb_info.evaluation_number, enclave_number),
     )
     advisories = ", ".join(sorted(evaluation.advisories)) or "none"
     trail.passed(Step.CONVERGE, f"status {evaluation.status}", f"advisories: {advisories}")
@@ -78,7 +87,7 @@ def _check_module(body: TDReport, svn: bytes, tcb_info: TCBInfo) -> LevelStatus 
         raise refusal(Step.TDX_MODULE, "SEAMATTRIBUTES", wanted, f"0x{attributes:016x}")
     if not module.name:
         return None
-    return _enclave_level(module.levels, svn[0], Step.TDX_MODULE, f"SVN of {module.name}")
+    return find_level(module.levels, svn[0], Step.TDX_MODULE, f"SVN of {module.name}")
 
 
 def _module(version: int, tcb_info: TCBInfo) -> ModuleIdentity:
@@ -92,9 +101,12 @@ def _module(version: int, tcb_info: TCBInfo) -> ModuleIdentity:
     raise refusal(Step.TDX_MODULE, "TDX module", f"one of the TCB info ({known})", name)
 
 
-def _enclave_level(
-    levels: tuple[EnclaveLevel, ...], svn: int, step: Step, what: str
-) -> LevelStatus:
+def find_level(levels: tuple[EnclaveLevel, ...], svn: int, step: Step, what: str) -> LevelStatus:
+    """Return the verdict of the highest level that an SVN reaches.
+
+    Raises:
+        VerificationError: it reaches none.
+    """
     for level in levels:
         if level.isv_svn <= svn:
             return level.verdict

@@ -72,10 +72,10 @@ def authenticate_platform(
     check_issued(authority, root, Step.PCK_CHAIN)
     check_signer(leaf, Step.PCK_CHAIN, PCK_NAME)
     check_issued(leaf, authority, Step.PCK_CHAIN)
-    root_crl.check(authority)
+    root_crl.check(authority, Step.PCK_CHAIN)
     _check_crl_chain(collateral.pck_crl_issuer_chain, authority, root)
     pck_crl = authenticate_crl(collateral.pck_crl, authority, "PCK CRL")
-    pck_crl.check(leaf)
+    pck_crl.check(leaf, Step.PCK_CHAIN)
     if leaf.sgx_extension is None:
         raise CertificateFormatError("PCK certificate has no SGX extension")
     return AuthenticPlatform(
@@ -97,13 +97,13 @@ def _check_anchor(
 ) -> RevocationList:
     """Take step B."""
     if root.der not in anchors.roots:
-        trusted = f"one of the {len(anchors.roots)} trusted"
+        trusted = f"one of {len(anchors.roots)} trusted"
         hint = "a simulated or foreign root is trusted only if it is named explicitly"
-        raise refusal(Step.ANCHOR, "root certificate", trusted, root.common_name, hint=hint)
+        raise refusal(Step.ANCHOR, "root certificate", trusted, root.fingerprint, hint=hint)
     check_authority(root, Step.ANCHOR, (ROOT_NAME,), depth=1)
     check_issued(root, root, Step.ANCHOR)
     root_crl = authenticate_crl(collateral.root_ca_crl, root, "root CRL")
-    root_crl.check(root)
+    root_crl.check(root, Step.ANCHOR)
     return root_crl
 
 

@@ -71,7 +71,7 @@ def verify_quote(
         authentic = _check_collateral(trail, collateral, platform, at)
         check_identity(platform.extension, authentic.tcb_info)
         trail.passed(Step.PLATFORM_IDENTITY, f"FMSPC {platform.extension.fmspc.hex()}")
-        check_quoting_enclave(parsed, platform, authentic.qe_identity)
+        enclave = check_quoting_enclave(parsed, platform, authentic.qe_identity)
         trail.passed(
             Step.QUOTING_ENCLAVE,
             f"MRSIGNER {parsed.signature.qe_report.mrsigner.hex()}",
@@ -80,10 +80,11 @@ def verify_quote(
         check_quote_signature(parsed)
         trail.passed(Step.QUOTE_SIGNATURE, f"{len(parsed.signed)} bytes signed")
         evaluation = evaluate(
-            parsed,
-            platform.extension,
-            authentic.tcb_info,
-            authentic.qe_identity,
+            parsed.body,
+            extension=platform.extension,
+            tcb_info=authentic.tcb_info,
+            enclave=enclave,
+            enclave_number=authentic.qe_identity.evaluation_number,
             trail=trail,
         )
         policy.check(evaluation, at=at)

@@ -31,12 +31,12 @@ class RevocationList:
     window: Window
     source: x509.CertificateRevocationList = field(repr=False)
 
-    def check(self, certificate: Certificate) -> None:
+    def check(self, certificate: Certificate, step: Step) -> None:
         """Raise `VerificationError` if the certificate is on the list."""
         if self.source.get_revoked_certificate_by_serial_number(certificate.serial_number):
             serial = f"serial {certificate.serial_number:x}"
             raise refusal(
-                Step.PCK_CHAIN,
+                step,
                 f"certificate {certificate.common_name}",
                 f"not on {self.what}",
                 f"revoked, {serial}",

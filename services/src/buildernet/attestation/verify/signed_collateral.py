@@ -103,10 +103,10 @@ def _check_signed(
         raise refusal(step, f"certificates in the issuer chain of {what}", 2, len(chain))
     signer, root = chain
     if root.der != platform.root.der:
-        raise refusal(step, f"root of {what}", platform.root.common_name, root.common_name)
+        raise refusal(step, f"root of {what}", platform.root.fingerprint, root.fingerprint)
     check_signer(signer, step, TCB_SIGNER_NAME)
     check_issued(signer, root, step)
-    platform.root_crl.check(signer)
+    platform.root_crl.check(signer, step)
     if len(signature) != 64:
         raise refusal(step, f"bytes in the signature of {what}", 64, len(signature))
     check_signature(
