@@ -12,22 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from buildernet.attestation.azure import parse_azure_evidence, verify_azure_evidence
-from buildernet.attestation.azure.evidence import MAX_EVIDENCE_BYTES
-from buildernet.attestation.collateral import TCBStatus, parse_collateral
-from buildernet.attestation.collateral.documents import MAX_FILE_BYTES
+from buildernet.attestation.collateral import TCBStatus
 from buildernet.attestation.errors import VerificationError
-from buildernet.attestation.quote import MAX_QUOTE_BYTES, parse_quote
-from buildernet.attestation.verify import TCBPolicy, select_collateral, verify_quote
 from buildernet.attested_verify import report
-from buildernet.attested_verify.errors import InputError
-from buildernet.attested_verify.inputs import (
-    parse_report_data,
-    read_file,
-    read_measurements,
-    read_roots,
-)
-from buildernet.attested_verify.report import Accepted
+from buildernet.attested_verify.evidence import Accepted, verify_azure, verify_tdx, verify_tpm
 from buildernet.base import command
 from buildernet.base.errors import EXIT_OK
 
@@ -39,6 +27,8 @@ examples:
   attested-verify --quote quote.bin --collateral collateral.yaml --at 1769509141 \\
       --measurements https://measurements.buildernet.org --report-data 00ff...
   attested-verify --azure evidence.json --collateral bundle.json --report-data 00ff...
+  attested-verify --tpm-quote quote.msg --tpm-signature quote.sig --ak ak.pem \\
+      --pcrs registers.json --nonce 00ff... --measurements measurements.json
 
 The steps A to L are explained in docs/protocols/tdx-verification.md.
 """
@@ -55,7 +45,7 @@ def _run(arguments: argparse.Namespace) -> int:
         note = f"trusting the roots of {arguments.root}, not Intel's"
         print(f"{PROGRAM}: note: {note}", file=sys.stderr)
     try:
-        accepted = _verify_azure(arguments) if arguments.azure else _verify_quote(arguments)
+        accepted = _verify(arguments)
     except VerificationError as error:
         if arguments.json:
             print(json.dumps(report.refusal_as_json(error), indent=2))
@@ -69,54 +59,10 @@ def _run(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _verify_quote(arguments: argparse.Namespace) -> Accepted:
-    quote = read_file(arguments.quote, limit=MAX_QUOTE_BYTES)
-    collaterals = parse_collateral(read_file(arguments.collateral, limit=MAX_FILE_BYTES))
-    verified = verify_quote(
-        quote,
-        collateral=select_collateral(parse_quote(quote), collaterals),
-        at=arguments.at,
-        report_data=parse_report_data(arguments.report_data),
-        measurements=read_measurements(arguments.measurements),
-        roots=read_roots(arguments.root),
-        policy=_policy(arguments),
-    )
-    return Accepted(
-        kind="tdx-quote",
-        quote=verified,
-        registers=verified.registers,
-        measurement_id=verified.match.record.measurement_id if verified.match else None,
-        steps=verified.steps,
-    )
-
-
-def _verify_azure(arguments: argparse.Namespace) -> Accepted:
-    report_data = parse_report_data(arguments.report_data)
-    if report_data is None:
-        raise InputError("--azure needs --report-data: its binding is part of the evidence")
-    evidence = parse_azure_evidence(read_file(arguments.azure, limit=MAX_EVIDENCE_BYTES))
-    collaterals = parse_collateral(read_file(arguments.collateral, limit=MAX_FILE_BYTES))
-    verified = verify_azure_evidence(
-        evidence,
-        report_data=report_data,
-        collateral=select_collateral(parse_quote(evidence.tdx_quote), collaterals),
-        at=arguments.at,
-        measurements=read_measurements(arguments.measurements),
-        roots=read_roots(arguments.root),
-        policy=_policy(arguments),
-    )
-    return Accepted(
-        kind="azure",
-        quote=verified.quote,
-        registers=verified.registers,
-        measurement_id=verified.match.record.measurement_id if verified.match else None,
-        steps=verified.steps,
-    )
-
-
-def _policy(arguments: argparse.Namespace) -> TCBPolicy:
-    statuses = arguments.allow_status or [TCBStatus.UP_TO_DATE]
-    return TCBPolicy(allowed=frozenset(TCBStatus(status) for status in statuses))
+def _verify(arguments: argparse.Namespace) -> Accepted:
+    if arguments.azure is not None:
+        return verify_azure(arguments)
+    return verify_tdx(arguments) if arguments.tpm_quote is None else verify_tpm(arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -126,18 +72,38 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    evidence = parser.add_mutually_exclusive_group(required=True)
-    evidence.add_argument("--quote", type=Path, metavar="FILE", help="TDX quote, version 4 or 5")
-    evidence.add_argument(
+    _add_evidence(parser)
+    _add_demands(parser)
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _add_evidence(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_mutually_exclusive_group(required=True)
+    kinds.add_argument("--quote", type=Path, metavar="FILE", help="TDX quote, version 4 or 5")
+    kinds.add_argument(
         "--azure", type=Path, metavar="FILE", help="evidence of an Azure confidential VM, JSON"
+    )
+    kinds.add_argument(
+        "--tpm-quote", type=Path, metavar="FILE", help="TPMS_ATTEST, as tpm2_quote -m writes it"
     )
     parser.add_argument(
         "--collateral",
         type=Path,
         metavar="FILE",
-        required=True,
-        help="collateral: dcap-qvl's JSON, the same as YAML, or a bundle",
+        help="with --quote or --azure: dcap-qvl's JSON, the same as YAML, or a bundle",
     )
+    tpm = parser.add_argument_group("with --tpm-quote")
+    tpm.add_argument(
+        "--tpm-signature", type=Path, metavar="FILE", help="TPMT_SIGNATURE, as tpm2_quote -s"
+    )
+    tpm.add_argument("--ak", type=Path, metavar="PEM", help="attestation key that you trust")
+    tpm.add_argument("--pcrs", type=Path, metavar="FILE", help="PCR values: a registers.json")
+    tpm.add_argument("--nonce", metavar="HEX", help="what the quote must include")
+
+
+def _add_demands(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at",
         type=int,
@@ -164,6 +130,3 @@ def _parser() -> argparse.ArgumentParser:
         choices=sorted(set(TCBStatus) - {TCBStatus.REVOKED}),
         help="TCB status to take, may be repeated (default: UpToDate alone); one of %(choices)s",
     )
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return parser

@@ -40,19 +40,22 @@ def read_roots(path: Path | None) -> TrustAnchors:
     """Return the roots of a DER or PEM file, or Intel's if none is named.
 
     Raises:
-        InputError: not a certificate.
+        InputError: not a certificate, or one that another issued.
         PolicyError: too many.
     """
     if path is None:
         return INTEL
     data = read_file(path, limit=MAX_ROOT_BYTES)
     try:
-        if b"-----BEGIN" in data:
+        if data.lstrip().startswith(b"-----BEGIN"):
             certificates = x509.load_pem_x509_certificates(data)
         else:
             certificates = [x509.load_der_x509_certificate(data)]
     except ValueError as exc:
         raise InputError(f"{path} is not a certificate in DER or PEM") from exc
+    for one in certificates:
+        if one.subject != one.issuer:
+            raise InputError(f"{path} holds {one.subject.rfc4514_string()}, which is no root")
     return TrustAnchors(tuple(one.public_bytes(Encoding.DER) for one in certificates))
 
 
@@ -64,13 +67,22 @@ def parse_report_data(text: str | None) -> bytes | None:
     """
     if text is None:
         return None
-    try:
-        data = bytes.fromhex(text)
-    except ValueError as exc:
-        raise InputError("--report-data is not hexadecimal") from exc
+    data = parse_hexadecimal(text, "--report-data")
     if not 1 <= len(data) <= REPORT_DATA_BYTES:
         raise InputError(f"--report-data has {len(data)} bytes, not 1 to {REPORT_DATA_BYTES}")
     return data.ljust(REPORT_DATA_BYTES, b"\0")
+
+
+def parse_hexadecimal(text: str, option: str) -> bytes:
+    """Decode the value of an option.
+
+    Raises:
+        InputError: not hexadecimal.
+    """
+    try:
+        return bytes.fromhex(text)
+    except ValueError as exc:
+        raise InputError(f"{option} is not hexadecimal") from exc
 
 
 def read_measurements(source: str | None) -> MeasurementPolicy | None:

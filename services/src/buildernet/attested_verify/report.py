@@ -1,29 +1,13 @@
 # SPDX-License-Identifier: MIT
 """A verification's result as text for a person and as JSON for machines."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from buildernet.attestation.errors import StepRecord, VerificationError
-from buildernet.attestation.registers import Digest, Register
 from buildernet.attestation.verify import VerifiedQuote
+from buildernet.attested_verify.evidence import Accepted
 
 _INDENT: Final = " " * 8
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """Evidence that passed."""
-
-    kind: str
-    """`tdx-quote` or `azure`."""
-    quote: VerifiedQuote
-    registers: Mapping[Register, Digest]
-    """What measurements are compared with."""
-    measurement_id: str | None
-    """The record that fits; None if measurements were not compared."""
-    steps: tuple[StepRecord, ...]
 
 
 def steps_as_lines(steps: tuple[StepRecord, ...]) -> list[str]:
@@ -47,28 +31,36 @@ def accepted_as_lines(accepted: Accepted) -> list[str]:
     """Return steps, registers and verdict."""
     lines = steps_as_lines(accepted.steps)
     lines += [f"{register} {value.hex()}" for register, value in accepted.registers.items()]
-    lines.append(f"report data {accepted.quote.report_data.hex()}")
     measured = "measurements NOT compared"
-    if accepted.measurement_id is not None:
-        measured = f"measurements of {accepted.measurement_id}"
-    return [*lines, f"verified: {accepted.kind}, {accepted.quote.status}, {measured}"]
+    if accepted.match is not None:
+        measured = f"measurements of {accepted.match.record.measurement_id}"
+    status = ""
+    if accepted.quote is not None:
+        lines.append(f"report data {accepted.quote.report_data.hex()}")
+        status = f" {accepted.quote.status},"
+    return [*lines, f"verified: {accepted.kind},{status} {measured}"]
 
 
 def accepted_as_json(accepted: Accepted) -> dict[str, Any]:
-    """Return the same as a document."""
-    evaluation = accepted.quote.evaluation
+    """Return the same as a document; `tdx` is null for a TPM's quote alone."""
     return {
         "verified": True,
         "kind": accepted.kind,
-        "tcb_status": evaluation.status,
-        "tcb_date": evaluation.tcb_date,
-        "tcb_evaluation_data_number": evaluation.evaluation_number,
-        "advisories": sorted(evaluation.advisories),
-        "fmspc": accepted.quote.fmspc.hex(),
-        "measurement_id": accepted.measurement_id,
+        "measurement_id": accepted.match and accepted.match.record.measurement_id,
         "registers": {register: value.hex() for register, value in accepted.registers.items()},
-        "report_data": accepted.quote.report_data.hex(),
+        "tdx": accepted.quote and _tdx(accepted.quote),
         "steps": _steps(accepted.steps),
+    }
+
+
+def _tdx(quote: VerifiedQuote) -> dict[str, Any]:
+    return {
+        "tcb_status": quote.status,
+        "tcb_date": quote.evaluation.tcb_date,
+        "tcb_evaluation_data_number": quote.evaluation.evaluation_number,
+        "advisories": sorted(quote.advisories),
+        "fmspc": quote.fmspc.hex(),
+        "report_data": quote.report_data.hex(),
     }
 
 
