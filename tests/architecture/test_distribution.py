@@ -55,7 +55,7 @@ def wheel_contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_built_wheel_holds_neither_simulator_nor_simulated_root(tmp_path: Path) -> None:
-    chain = SERVICES.parent / "tests/support/simulated_tee/chain"
+    chain = SERVICES.parent / "tests/support/simulated_tee/public-chain"
     bodies = [pem for path in chain.glob("*.pem") for pem in pem_bodies(path.read_text())]
     assert len(bodies) == 9  # five keys, four certificates
     contents = wheel_contents(tmp_path)

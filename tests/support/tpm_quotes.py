@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from buildernet.attestation.ak_chain import AIK_CERTIFICATE
@@ -64,6 +64,7 @@ def make_certificate(
     usage: x509.ObjectIdentifier | None = AIK_CERTIFICATE,
     days: int = 30,
     critical: x509.ExtensionType | None = None,
+    public: rsa.RSAPublicKey | None = None,
 ) -> x509.Certificate:
     """A certificate valid one day before to `days` after `AT`; self-signed without issuer."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -71,7 +72,7 @@ def make_certificate(
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer[0].subject if issuer else subject)
-        .public_key(key.public_key())
+        .public_key(public or key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(_MOMENT - _DAY)
         .not_valid_after(_MOMENT + days * _DAY)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A trust domain that is not one: configfs-tsm as a FUSE file system, quotes under a public key.
 
-For tests and the development image, never for production: the keys in `chain/` are in this source
+For tests and the development image, never for production: the keys in `public-chain/` are in this source
 tree, so everyone can sign whatever they like. What is real is the structure, and that the quoted
 registers follow from the firmware that booted (MRTD) and from its event log (RTMR0 to RTMR2).
 

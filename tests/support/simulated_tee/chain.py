@@ -13,7 +13,7 @@ from buildernet.attestation.collateral import Collateral
 from tests.support.minted_chain import MintedChain, default_qe_identity, default_tcb_info, utc
 from tests.support.minted_pki import DAY, Issuer, make_crl
 
-PUBLIC_CHAIN: Final = Path(__file__).with_name("chain")
+PUBLIC_CHAIN: Final = Path(__file__).with_name("public-chain")
 """The chain of the development image: in the source tree, known to everyone."""
 
 ROOT_FILE: Final = "root.pem"

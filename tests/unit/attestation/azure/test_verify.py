@@ -16,16 +16,21 @@ from buildernet.attestation.azure import (
     parse_azure_evidence,
     parse_hcl_report,
     verify_azure_binding,
+    verify_azure_evidence,
 )
-from buildernet.attestation.errors import VerificationError
+from buildernet.attestation.collateral import parse_collateral
+from buildernet.attestation.errors import MeasurementMismatchError, VerificationError
+from buildernet.attestation.policy import MeasurementPolicy, MeasurementRecord, Platform
 from buildernet.attestation.quote import parse_quote
-from buildernet.attestation.registers import Bank, Digest32, Digest48
+from buildernet.attestation.registers import Bank, Digest32, Digest48, Register
 from tests.support.azure_evidence import (
     FOLDER,
     WITH_ISSUERS,
     WITH_ISSUERS_AT,
+    WITH_ISSUERS_COLLATERAL,
     WITHOUT_ISSUERS,
     WITHOUT_ISSUERS_AT,
+    WITHOUT_ISSUERS_COLLATERAL,
     recorded_json,
 )
 from tests.support.shared_data import shared_file
@@ -116,6 +121,34 @@ def test_recorded_chain_leads_to_the_pinned_root():
 def test_recorded_chain_without_its_intermediate_is_refused():
     with pytest.raises(VerificationError, match="Global Virtual TPM CA - 03") as caught:
         verify_chain(WITHOUT_ISSUERS, WITHOUT_ISSUERS_AT)
+    assert caught.value.step == "T6"
+
+
+def verify(name: str, collateral_name: str, at: int, **changes: Any):
+    (collateral,) = parse_collateral(shared_file(f"{FOLDER}/{collateral_name}").read_bytes())
+    arguments: dict[str, Any] = {"report_data": INPUT, "measurements": None, **changes}
+    return verify_azure_evidence(load(name), collateral=collateral, at=at, **arguments)
+
+
+def test_recorded_evidence_is_verified_whole():
+    arguments = WITH_ISSUERS, WITH_ISSUERS_COLLATERAL, WITH_ISSUERS_AT
+    verified = verify(*arguments)
+    assert verified.quote.status == "UpToDate"
+    assert [step.step for step in verified.steps][-6:] == ["Z1", "Z2", "Z3", "Z4", "T1-T5", "T6-T9"]
+    measured = {Register.PCR4: (verified.registers[Register.PCR4],)}
+    policy = MeasurementPolicy((MeasurementRecord("real", Platform.AZURE_TDX, measured),))
+    match = verify(*arguments, measurements=policy).match
+    assert match is not None
+    assert match.record.measurement_id == "real"
+    other = {Register.PCR4: (Digest32(bytes(32)),)}
+    policy = MeasurementPolicy((MeasurementRecord("other", Platform.AZURE_TDX, other),))
+    with pytest.raises(MeasurementMismatchError, match="register pcr4"):
+        verify(*arguments, measurements=policy)
+
+
+def test_recorded_evidence_without_intermediate_passes_all_but_its_chain():
+    with pytest.raises(VerificationError) as caught:
+        verify(WITHOUT_ISSUERS, WITHOUT_ISSUERS_COLLATERAL, WITHOUT_ISSUERS_AT)
     assert caught.value.step == "T6"
 
 

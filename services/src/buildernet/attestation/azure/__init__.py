@@ -5,7 +5,11 @@ On Azure the RTMRs measure Microsoft's paravisor; the guest's own boot is in the
 """
 
 from buildernet.attestation.azure.anchors import azure_roots
-from buildernet.attestation.azure.evidence import AzureEvidence, parse_azure_evidence
+from buildernet.attestation.azure.evidence import (
+    AzureEvidence,
+    encode_azure_evidence,
+    parse_azure_evidence,
+)
 from buildernet.attestation.azure.hcl import HCLReport, RuntimeClaims, parse_hcl_report
 from buildernet.attestation.azure.verify import (
     VerifiedAzure,
@@ -19,6 +23,7 @@ __all__ = [
     "RuntimeClaims",
     "VerifiedAzure",
     "azure_roots",
+    "encode_azure_evidence",
     "parse_azure_evidence",
     "parse_hcl_report",
     "verify_azure_binding",

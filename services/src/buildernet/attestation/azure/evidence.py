@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from buildernet.attestation.ak_chain import MAX_CHAIN, parse_padded_certificate
 from buildernet.attestation.errors import (
@@ -91,6 +92,31 @@ def parse_azure_evidence(data: bytes) -> AzureEvidence:
         raise AzureEvidenceFormatError(f"Azure evidence: {type(exc).__name__}: {exc}") from exc
     except (CertificateFormatError, DigestError) as exc:
         raise AzureEvidenceFormatError(f"Azure evidence: {exc}") from exc
+
+
+def encode_azure_evidence(evidence: AzureEvidence) -> bytes:
+    """Write the document that `parse_azure_evidence` reads."""
+    pcrs = evidence.quote.pcrs[Bank.SHA256]
+    document = {
+        "tdx_quote_base64": base64.urlsafe_b64encode(evidence.tdx_quote).decode(),
+        "hcl_report_base64": base64.urlsafe_b64encode(evidence.hcl_report).decode(),
+        "tpm_attestation": {
+            "ak_certificate_pem": _pem(evidence.ak_certificate),
+            "ak_intermediate_certificates_pem": [_pem(issuer) for issuer in evidence.ak_issuers],
+            "quote": {
+                "signature": list(evidence.quote.signature),
+                "message": list(evidence.quote.message),
+                "pcrs": [list(pcrs[number]) for number in range(PCR_COUNT)],
+            },
+            "event_log": [],
+            "instance_info": None,
+        },
+    }
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(Encoding.PEM).decode()
 
 
 def _base64url(text: object) -> bytes:

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""Choose the evidence that this machine can give, and say why."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from buildernet.attestation.issue.azure import AzureQuotes
+from buildernet.attestation.issue.errors import IssueError
+from buildernet.attestation.issue.tsm import TSMQuotes
+
+DMI_PRODUCT: Final = Path("/sys/class/dmi/id/product_name")
+GOOGLE_PRODUCT: Final = "Google Compute Engine"
+
+
+class EvidenceKind(StrEnum):
+    """Types of evidence by the names of flags and measurement files."""
+
+    NONE = "none"
+    DCAP_TDX = "dcap-tdx"
+    GCP_TDX = "gcp-tdx"
+    """The same evidence as `dcap-tdx`; the name tells where the machine claims to run."""
+    AZURE_TDX = "azure-tdx"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the machine can give."""
+
+    kind: EvidenceKind
+    reason: str
+    """One line for the log."""
+    make: Callable[[bytes], bytes] | None
+    """Blocking: 64 bytes of report data to evidence. None for no evidence."""
+
+
+def choose_evidence(
+    *, tsm: TSMQuotes, azure: AzureQuotes | None, dmi_product: Path = DMI_PRODUCT
+) -> Choice:
+    """Try configfs-tsm, then Azure's vTPM.
+
+    On Azure the guest has no configfs-tsm provider for TDX: the paravisor keeps it to itself.
+
+    Args:
+        tsm: client of configfs-tsm.
+        azure: client of the vTPM; None when tpm2-pytss is not installed.
+        dmi_product: file with the machine's product name, to tell Google's machines.
+    """
+    try:
+        tsm.check()
+    except IssueError as exc:
+        reasons = [str(exc)]
+    else:
+        kind = EvidenceKind.GCP_TDX if _is_google(dmi_product) else EvidenceKind.DCAP_TDX
+        return Choice(kind, f"{tsm.base} gives TDX quotes", tsm.quote)
+    if azure is None:
+        reasons.append("tpm2-pytss is not installed")
+    else:
+        try:
+            azure.check()
+        except IssueError as exc:
+            reasons.append(str(exc))
+        else:
+            reason = "the vTPM holds Azure's HCL report of a TDX machine"
+            return Choice(EvidenceKind.AZURE_TDX, reason, azure.evidence)
+    return Choice(EvidenceKind.NONE, "; ".join(reasons), None)
+
+
+def _is_google(dmi_product: Path) -> bool:
+    try:
+        return dmi_product.read_text("ascii", "replace").strip() == GOOGLE_PRODUCT
+    except OSError:
+        return False

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""The choice of evidence, and its reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from buildernet.attestation.issue.auto import EvidenceKind, choose_evidence
+from buildernet.attestation.issue.errors import NoProviderError, QuoteUnavailableError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Source:
+    """A source of evidence that is there, or fails its check."""
+
+    base = "/base"
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    def check(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def quote(self, _report_data: bytes) -> bytes:
+        return b"quote"
+
+    def evidence(self, _report_data: bytes) -> bytes:
+        return b"evidence"
+
+
+MISSING = NoProviderError("no TDX guest")
+NO_TPM = NoProviderError("no TPM")
+
+
+@pytest.mark.parametrize(
+    ("tsm", "azure", "product", "kind", "reason"),
+    [
+        (None, None, "Standard PC", EvidenceKind.DCAP_TDX, "/base gives TDX quotes"),
+        (None, None, "Google Compute Engine\n", EvidenceKind.GCP_TDX, "/base gives TDX quotes"),
+        (None, Source(), "", EvidenceKind.DCAP_TDX, "/base gives TDX quotes"),
+        (MISSING, Source(), "", EvidenceKind.AZURE_TDX, "the vTPM holds Azure's HCL report"),
+        (MISSING, Source(NO_TPM), "", EvidenceKind.NONE, "no TDX guest; no TPM"),
+        (MISSING, None, "", EvidenceKind.NONE, "no TDX guest; tpm2-pytss is not installed"),
+        (QuoteUnavailableError("odd"), None, "", EvidenceKind.NONE, "odd; "),
+    ],
+)
+def test_choice_and_reason(
+    tmp_path: Path,
+    tsm: Exception | None,
+    azure: Any,
+    product: str,
+    kind: EvidenceKind,
+    reason: str,
+):
+    dmi = tmp_path / "product"
+    dmi.write_text(product)
+    source: Any = Source(tsm)
+    choice = choose_evidence(tsm=source, azure=azure, dmi_product=dmi)
+    assert choice.kind is kind
+    assert choice.reason.startswith(reason)
+    made = None if choice.make is None else choice.make(bytes(64))
+    wanted = {EvidenceKind.NONE: None, EvidenceKind.AZURE_TDX: b"evidence"}
+    assert made == wanted.get(kind, b"quote")
+
+
+def test_machine_without_dmi_is_no_google_machine(tmp_path: Path):
+    source: Any = Source()
+    choice = choose_evidence(tsm=source, azure=None, dmi_product=tmp_path / "missing")
+    assert choice.kind is EvidenceKind.DCAP_TDX
