@@ -52,5 +52,4 @@ addtask clean
 
 # A recipe that uses another's component names it in DEPENDS.
 DEPENDS ??= ""
-do_unpack[deptask] = ""
 do_install[deptask] = "do_install"
