@@ -42,14 +42,6 @@ do_build() {
 }
 addtask build after do_install
 
-# `bitbake -c clean RECIPE` forgets a recipe's work.
-python do_clean() {
-    for folder in ("WORKDIR", "COMPONENT"):
-        bb.utils.remove(d.getVar(folder), recurse=True)
-    bb.utils.remove(d.getVar("STAMP") + ".*")
-}
-addtask clean
-
 # A recipe that uses another's component names it in DEPENDS.
 DEPENDS ??= ""
 do_install[deptask] = "do_install"
