@@ -2,6 +2,7 @@
 """What `make demo` shows: where the boot is, then the comparison as tables for people."""
 
 import re
+import sys
 import time
 from collections.abc import Sequence
 from typing import Final, Self
@@ -29,17 +30,19 @@ VERDICT_STYLES: Final = {
     Verdict.NOT_PROMISED: "dim",
 }
 SHORT_HEX: Final = 12
+FILE_WIDTH: Final = 110
+"""Columns when the output is no terminal."""
 
 
 class Progress:
     """Prints a line per stage with the time since start, and turns a wheel on a terminal."""
 
-    def __init__(self, console: Console, *, verbose: bool) -> None:
-        self._console = console
+    def __init__(self, *, verbose: bool) -> None:
+        self._console = Console(stderr=True)
         self._verbose = verbose
         self._started = time.monotonic()
         self._stages = list(STAGES)
-        self._status = console.status("")
+        self._status = self._console.status("")
 
     def __enter__(self) -> Self:
         self._status.start()
@@ -65,10 +68,9 @@ class Progress:
                 return
 
 
-def print_verdict(
-    console: Console, comparison: Comparison, live: Sequence[LiveRow], *, seconds: float
-) -> None:
+def print_verdict(comparison: Comparison, live: Sequence[LiveRow], *, seconds: float) -> None:
     """Print every event, then what it amounts to per register, then the verdict."""
+    console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
     console.print(_event_table(comparison))
     console.print(_register_table(comparison, live))
     for row in comparison.mismatches:
