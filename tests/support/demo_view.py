@@ -30,6 +30,8 @@ VERDICT_STYLES: Final = {
     Verdict.NOT_PROMISED: "dim",
 }
 SHORT_HEX: Final = 12
+OTHER_COLUMNS: Final = 61
+"""Width of the event table without the column that is cut to fit."""
 FILE_WIDTH: Final = 110
 """Columns when the output is no terminal."""
 
@@ -71,7 +73,7 @@ class Progress:
 def print_verdict(comparison: Comparison, live: Sequence[LiveRow], *, seconds: float) -> None:
     """Print every event, then what it amounts to per register, then the verdict."""
     console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
-    console.print(_event_table(comparison))
+    console.print(_event_table(comparison, console.width - OTHER_COLUMNS))
     console.print(_register_table(comparison, live))
     for row in comparison.mismatches:
         cause = f": {row.cause.text}; {row.cause.hint}" if row.cause else ""
@@ -87,10 +89,12 @@ def print_verdict(comparison: Comparison, live: Sequence[LiveRow], *, seconds: f
         console.print(f"[red]✗ this is not the published image[/] ({seconds:.0f} s)")
 
 
-def _event_table(comparison: Comparison) -> Table:
+def _event_table(comparison: Comparison, width: int) -> Table:
     table = Table(title="What the boot measured, event by event")
-    for heading in ("register", "what it covers", "published", "measured", "verdict"):
-        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+    table.add_column("register", no_wrap=True, min_width=8)
+    table.add_column("what it covers", no_wrap=True, overflow="ellipsis", max_width=width)
+    for heading in ("published", "measured", "verdict"):
+        table.add_column(heading, no_wrap=True, min_width=SHORT_HEX)
     bank = comparison.banks[0]
     for row in comparison.rows:
         style = VERDICT_STYLES.get(row.verdict, "bold red")
@@ -115,14 +119,14 @@ def _register_table(comparison: Comparison, live: Sequence[LiveRow]) -> Table:
         table.add_row(
             register.value,
             *(digests.get(bank, "") for bank in BANKS),
-            _mark(all(result.matches for result in results)),
-            _mark(all(row is not None and not row.is_mismatch for row in rows)),
+            _mark("as published", all(result.matches for result in results)),
+            _mark("as logged", all(row and not row.is_mismatch for row in rows)),
         )
     return table
 
 
-def _mark(good: bool) -> str:
-    return "[green]as published[/]" if good else "[bold red]DIFFERENT[/]"
+def _mark(text: str, good: bool) -> str:
+    return f"[green]{text}[/]" if good else "[bold red]DIFFERENT[/]"
 
 
 def _what(row: Row) -> str:
