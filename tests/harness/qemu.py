@@ -57,7 +57,7 @@ class MachineSpec:
     memory_mib: int = 1024
     vcpus: int = 1
     """One: with more, TCG runs stale instructions now and then while Linux patches its own code
-    (docs/decisions/0009), and one emulated processor boots no slower than two."""
+    (docs/decisions/0009), which costs more than the seconds that a second one saves."""
     tpm_model: str = "tpm-crb"
     """`tpm-crb` or `tpm-tis`; the measurements are the same."""
     credentials: tuple[tuple[str, str], ...] = ()
