@@ -46,7 +46,7 @@ def take_all(work: Path) -> Iterator[Figure]:
     """Every figure of ours and of the reference, as they come."""
     (work / "ours").mkdir()
     (work / "mkosi").mkdir()
-    components = work / "ours/tree/build/bitbake/tmp/components"
+    components = work / "ours/tree/build/tmp/components"
     yield from measure_builds(work / "ours")
     yield from measure_reference(components, work / "mkosi")
     yield from measure_image(ROOT / "build/deploy")

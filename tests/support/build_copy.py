@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-DOWNLOADS: Final = ROOT / "build/bitbake/downloads"
+DOWNLOADS: Final = ROOT / "build/downloads"
 IMAGES: Final = ("buildernet-image", "buildernet-image-dev")
 LOG_TAIL_LINES: Final = 20
 
@@ -41,7 +41,7 @@ class BuildCopy:
     @property
     def bitbake(self) -> Path:
         """BitBake's folder; deleting its `tmp` makes the next build one from scratch."""
-        return self.tree / "build/bitbake"
+        return self.tree / "build"
 
     @property
     def deploy(self) -> Path:
@@ -145,7 +145,7 @@ def copy_tree(
         for launchers in tree.glob(".venv/lib/python3.*/bin"):
             launchers.unlink()
         copy = BuildCopy(tree)
-        for folder in (copy.downloads, copy.bitbake, tree / "build/home"):
+        for folder in (copy.downloads, tree / "build/home"):
             folder.mkdir(parents=True)
         _take_over(downloads, copy.downloads)
     finally:
