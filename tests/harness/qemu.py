@@ -51,11 +51,13 @@ class MachineSpec:
     """A UKI to boot by `-kernel`; None boots from the disk."""
     guest_ports: tuple[int, ...] = ()
     """TCP ports of the guest that are reachable on 127.0.0.1, each on a port QEMU chooses."""
+    same_host_ports: bool = False
+    """Forward from the same numbers on the host instead, which may be taken; for people."""
     accelerator: Accelerator = Accelerator.TCG
     memory_mib: int = 1024
     vcpus: int = 1
     """One: with more, TCG runs stale instructions now and then while Linux patches its own code
-    (docs/decisions/0009), and one emulated processor boots no slower than two."""
+    (docs/decisions/0009), which costs more than the seconds that a second one saves."""
     tpm_model: str = "tpm-crb"
     """`tpm-crb` or `tpm-tis`; the measurements are the same."""
     credentials: tuple[tuple[str, str], ...] = ()
@@ -70,8 +72,9 @@ class MachineSpec:
 class MachineSockets:
     """Descriptors of connected sockets that QEMU inherits; the harness holds the other ends."""
 
-    console: int
-    qmp: int
+    console: int | None = None
+    """None puts the console on standard input and output, for people."""
+    qmp: int | None = None
     tpm: int | None = None
     network: int | None = None
     """A test's own place on the guest's network; see `scanner`."""
@@ -93,13 +96,19 @@ def build_arguments(spec: MachineSpec, sockets: MachineSockets) -> list[str]:
         *("-smp", str(spec.vcpus)),
         *("-m", str(spec.memory_mib)),
         *("-bios", str(spec.firmware)),
-        *("-chardev", f"socket,id=console,fd={sockets.console}"),
         *("-serial", "chardev:console"),
-        *("-chardev", f"socket,id=monitor,fd={sockets.qmp}"),
-        *("-mon", "chardev=monitor,mode=control"),
         *("-device", "virtio-rng-pci"),
     ]
-    arguments += _network_arguments(spec.guest_ports, sockets.network)
+    if sockets.console is None:
+        arguments += ["-chardev", "stdio,id=console,mux=on,signal=off"]
+    else:
+        arguments += ["-chardev", f"socket,id=console,fd={sockets.console}"]
+    if sockets.qmp is not None:
+        arguments += [
+            *("-chardev", f"socket,id=monitor,fd={sockets.qmp}"),
+            *("-mon", "chardev=monitor,mode=control"),
+        ]
+    arguments += _network_arguments(spec, sockets.network)
     if spec.disk is not None:
         arguments += _disk_arguments(spec.disk)
     if spec.kernel is not None:
@@ -118,8 +127,11 @@ def build_arguments(spec: MachineSpec, sockets: MachineSockets) -> list[str]:
     return arguments
 
 
-def _network_arguments(guest_ports: tuple[int, ...], neighbour: int | None) -> list[str]:
-    forwards = "".join(f",hostfwd=tcp:127.0.0.1:0-:{port}" for port in guest_ports)
+def _network_arguments(spec: MachineSpec, neighbour: int | None) -> list[str]:
+    forwards = "".join(
+        f",hostfwd=tcp:127.0.0.1:{port if spec.same_host_ports else 0}-:{port}"
+        for port in spec.guest_ports
+    )
     arguments = ["-netdev", f"user,id=network{forwards}"]
     card = "network"
     if neighbour is not None:

@@ -134,12 +134,12 @@ def change_stub(uki: bytes) -> bytes:
     Raises:
         LayoutError: No such message in the stub's own sections.
     """
-    message = "Failed to ".encode("utf-16-le")
+    message = "Unknown error".encode("utf-16-le")
     for name in (".rodata", ".rdata", ".data", ".text"):
         section = read_sections(uki).get(name)
         if section is not None and uki.find(message, section.offset, _end(section)) >= 0:
-            return _replace(uki, section, message, "failed to ".encode("utf-16-le"))
-    raise LayoutError("the stub holds no message that starts with 'Failed to'")
+            return _replace(uki, section, message, "unknown error".encode("utf-16-le"))
+    raise LayoutError("the stub holds no message 'Unknown error'")
 
 
 def _section(uki: bytes, name: str) -> Section:

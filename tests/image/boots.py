@@ -33,7 +33,8 @@ class Reading:
     log: bytes
     registers: bytes
     """registers.json as the guest wrote it."""
-    read_trace: Path
+    reads: str
+    """QEMU's trace of the blocks read until then."""
     live_after_seconds: float
 
 
@@ -85,7 +86,7 @@ class Boots:
             with booted as api:
                 seconds = deadline.elapsed()
                 log, registers = api.event_log(), api.registers()
-                yield Reading(api.machine, api, log, registers, trace, seconds)
+                yield Reading(api.machine, api, log, registers, trace.read_text(), seconds)
 
     @contextlib.contextmanager
     def start(self, spec: MachineSpec) -> Iterator[Machine]:

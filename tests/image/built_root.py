@@ -21,11 +21,11 @@ def run_in_build_root(work: Path, *command: str) -> subprocess.CompletedProcess[
     Raises:
         MissingImageError: BitBake has not made the build root here.
     """
-    found = sorted((REPOSITORY / "build").glob("*/tmp/components/build-root"))
-    if not found:
+    build_root = REPOSITORY / "build/tmp/components/build-root"
+    if not build_root.is_dir():
         raise MissingImageError("no build root below build/", hint="run `make image`")
     return subprocess.run(
-        [RUN_IN_BUILD_ROOT, found[0], work, "--", *command],
+        [RUN_IN_BUILD_ROOT, build_root, work, "--", *command],
         env={"SOURCE_DATE_EPOCH": "0", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         capture_output=True,
         text=True,

@@ -5,6 +5,7 @@ import asyncio
 import json
 import time
 from contextlib import AsyncExitStack
+from http import HTTPStatus
 
 import pytest
 
@@ -87,7 +88,9 @@ async def test_a_large_body_is_refused(service):
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size)
         answer = await _read_all(reader)
     assert answer.startswith(b"HTTP/1.1 413 ")
-    assert answer.endswith(b'{"code": 413, "message": "Request Entity Too Large"}')
+    # Python 3.13 has another phrase for this code than 3.11.
+    phrase = HTTPStatus.REQUEST_ENTITY_TOO_LARGE.phrase
+    assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"code": 413, "message": phrase}
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ do_fetch[vardeps] += "SRC_URI"
 do_fetch[file-checksums] = "${@bb.fetch.get_checksum_file_list(d)}"
 python do_fetch() {
     uris = (d.getVar("SRC_URI") or "").split()
-    if uris:
+    try:
         bb.fetch2.Fetch(uris, d).download()
+    except bb.fetch2.BBFetchException as error:
+        bb.fatal(str(error))
 }
 addtask fetch
 
@@ -20,8 +22,10 @@ do_unpack[cleandirs] = "${UNPACKDIR}"
 do_unpack[postfuncs] += "unpack_modes"
 python do_unpack() {
     uris = (d.getVar("SRC_URI") or "").split()
-    if uris:
+    try:
         bb.fetch2.Fetch(uris, d).unpack(d.getVar("UNPACKDIR"))
+    except bb.fetch2.BBFetchException as error:
+        bb.fatal(str(error))
 }
 addtask unpack after do_fetch
 
@@ -42,15 +46,6 @@ do_build() {
 }
 addtask build after do_install
 
-# `bitbake -c clean RECIPE` forgets a recipe's work.
-python do_clean() {
-    for folder in ("WORKDIR", "COMPONENT"):
-        bb.utils.remove(d.getVar(folder), recurse=True)
-    bb.utils.remove(d.getVar("STAMP") + ".*")
-}
-addtask clean
-
 # A recipe that uses another's component names it in DEPENDS.
 DEPENDS ??= ""
-do_unpack[deptask] = ""
 do_install[deptask] = "do_install"

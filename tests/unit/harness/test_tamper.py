@@ -22,7 +22,7 @@ KERNEL = bytearray(0x400)
 struct.pack_into("<H", KERNEL, 0x20E, 0x100)
 KERNEL[0x300:0x306] = b"6.12.0"
 SECTIONS = {
-    ".text": b"\x90" * 8 + "Failed to boot".encode("utf-16-le"),
+    ".text": b"\x90" * 8 + "Unknown error, halting".encode("utf-16-le"),
     ".cmdline": b"console=tty0 roothash=00",
     ".initrd": b"070701" * 5,
     ".linux": bytes(KERNEL),

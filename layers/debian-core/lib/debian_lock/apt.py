@@ -151,8 +151,9 @@ class Apt:
                 stem = stem.replace("/", "_")
                 release = self._lists / f"{stem}InRelease"
                 dates.append(release_date(release.read_text(encoding="utf-8")))
-                index = f"{stem}main_binary-{self._sources.architecture}_Packages"
-                for package in read_packages(self._lists / index, source.archive):
+                index = self._lists / f"{stem}main_binary-{self._sources.architecture}_Packages"
+                # apt keeps no file of an empty index, such as that of a new release's updates.
+                for package in read_packages(index, source.archive) if index.exists() else ():
                     self._packages[source.archive, package.path] = package
         self._snapshot = (max(dates) + SNAPSHOT_DELAY).strftime("%Y%m%dT%H%M%SZ")
 

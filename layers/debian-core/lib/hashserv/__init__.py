@@ -2,22 +2,15 @@
 """Stand-in for BitBake's `hashserv`, which the `bitbake-setup` wheel does not carry.
 
 BitBake imports it always and calls it only when a hash-equivalence server is configured
-(`BB_HASHSERVE`). This layer has none, so every such call refuses and says why.
+(`BB_HASHSERVE`). This layer has none, so every such call ends the build and says why.
 """
 
 import re
+from typing import NoReturn
+
+import bb
 
 UNIHASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-
-
-class HashServerAbsentError(Exception):
-    """A hash-equivalence server is configured, but this BitBake cannot speak to one."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "BB_HASHSERVE is set, but this BitBake comes from the bitbake-setup wheel, which has no"
-            " hash-equivalence client; unset BB_HASHSERVE or use a full BitBake checkout"
-        )
 
 
 def is_valid_unihash(value: object) -> bool:
@@ -25,11 +18,12 @@ def is_valid_unihash(value: object) -> bool:
     return isinstance(value, str) and UNIHASH.fullmatch(value) is not None
 
 
-def create_client(*_args: object, **_kwargs: object) -> None:
-    """Refuse: see the module."""
-    raise HashServerAbsentError
+def create_client(*_args: object, **_kwargs: object) -> NoReturn:
+    """End the build: see the module."""
+    bb.fatal(
+        "BB_HASHSERVE is set, but this BitBake comes from the bitbake-setup wheel, which has no"
+        " hash-equivalence client; unset BB_HASHSERVE or use a full BitBake checkout"
+    )
 
 
-def create_server(*_args: object, **_kwargs: object) -> None:
-    """Refuse: see the module."""
-    raise HashServerAbsentError
+create_server = create_client

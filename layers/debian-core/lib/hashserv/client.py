@@ -1,11 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Stand-in for `hashserv.client`: refuses like the package above it."""
+"""Stand-in for `hashserv.client`: the name BitBake refers to, refusing like its package."""
 
-from . import HashServerAbsentError
+from . import create_client
 
-
-class Client:
-    """Refuses to be made."""
-
-    def __init__(self, *_args: object, **_kwargs: object) -> None:
-        raise HashServerAbsentError
+Client = create_client

@@ -3,15 +3,17 @@
 
 from typing import Any
 
+import bb
+
 
 class PRServiceConfigError(Exception):
-    """`PRSERV_HOST` is set, but this BitBake has no package-revision service."""
+    """The name BitBake catches; never raised, because BitBake would hide the reason."""
 
 
 def auto_start(d: Any) -> None:
-    """Do nothing; refuse when the configuration asks for a service."""
+    """Do nothing; end the build when the configuration asks for a service."""
     if d.getVar("PRSERV_HOST"):
-        raise PRServiceConfigError(
+        bb.fatal(
             "PRSERV_HOST is set, but this BitBake comes from the bitbake-setup wheel, which has no"
             " package-revision service; unset it or use a full BitBake checkout"
         )

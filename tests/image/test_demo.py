@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""`make demo` tells an image that is not the published one, names the event and ends non-zero."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.harness.tamper import change_command_line, find_uki
+from tests.image.boots import BOOT_SECONDS
+from tests.image.built_root import REPOSITORY
+
+pytestmark = [pytest.mark.qemu, pytest.mark.timeout(600)]
+
+
+def test_the_demo_names_a_changed_command_line(image, production, tmp_path):
+    folder = tmp_path / "image"
+    shutil.copytree(image.directory, folder)
+    uki = image.uki.read_bytes()
+    with (folder / "disk.raw").open("r+b") as disk:
+        disk.seek(find_uki(image.disk, uki))
+        disk.write(change_command_line(uki))
+    result = subprocess.run(
+        [sys.executable, REPOSITORY / "scripts/demo", "--image-dir", folder],
+        env=os.environ | {"NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=BOOT_SECONDS,
+        check=False,
+    )
+    assert result.returncode == 1, result.stderr
+    assert "GET http://127.0.0.1:" in result.stderr, "progress is shown"
+    assert "content of section .cmdline: different" in result.stdout
+    assert "this is not the published image" in result.stdout
