@@ -100,11 +100,11 @@ class Acceptor:
             context.set_verify(SSL.VERIFY_PEER, _judged_later)  # a certificate is optional
         await channel.handshake(_accepting(context))
         exporter = channel.export(protocol_b.EXPORTER_LABEL, protocol_b.EXPORTER_BYTES)
-        own = protocol_b.report_input(identity.leaf.public_key(), exporter)
+        own = protocol_b.report_input(identity.leaf, exporter)
         channel.write(await issue_frame(self._issuer, own))
         kind, evidence = await read_frame(channel)
         chain = channel.peer_chain()
-        theirs = protocol_b.report_input(chain[0].public_key() if chain else None, exporter)
+        theirs = protocol_b.report_input(chain[0] if chain else None, exporter)
         return await self._workers.run(
             lambda: self._judge.judge_b(kind, evidence, theirs, address=channel.peer_address)
         )

@@ -150,13 +150,12 @@ class Dialler:
             raise NotSpokenError("server does not speak flashbots-ratls/1")
         exporter = channel.export(protocol_b.EXPORTER_LABEL, protocol_b.EXPORTER_BYTES)
         kind, evidence = await read_frame(channel)
-        leaf = channel.peer_chain()[0]
-        theirs = protocol_b.report_input(leaf.public_key(), exporter)
+        theirs = protocol_b.report_input(channel.peer_chain()[0], exporter)
         peer = await self._workers.run(
             lambda: self._judge.judge_b(kind, evidence, theirs, address=channel.peer_address)
         )
-        own_key = None if self._identity is None else self._identity.leaf.public_key()
-        own = protocol_b.report_input(own_key, exporter)
+        own_leaf = None if self._identity is None else self._identity.leaf
+        own = protocol_b.report_input(own_leaf, exporter)
         channel.write(await issue_frame(self._issuer, own))
         return peer
 

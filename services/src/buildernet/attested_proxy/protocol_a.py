@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -168,9 +168,9 @@ def verify_certificate(
         ):
             raise PeerCertificateError("peer's certificate has no P-256 key")
         certificate.verify_directly_issued_by(certificate)
-    except (ValueError, TypeError, InvalidSignature) as exc:
+        start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as exc:
         raise PeerCertificateError("peer's certificate is not signed by its own key") from exc
-    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not start <= now <= end:
         raise PeerCertificateError(f"peer's certificate is valid from {start} to {end}, not now")
     return key

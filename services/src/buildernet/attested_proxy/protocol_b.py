@@ -11,10 +11,11 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from buildernet.attested_proxy.errors import DocumentError
+from buildernet.attested_proxy.errors import DocumentError, PeerCertificateError
 from buildernet.attested_proxy.evidence import AttestationType
 
 ALPN_HTTP1: Final = b"flashbots-ratls/1+http/1.1"
@@ -44,15 +45,23 @@ def choose(offered: Sequence[bytes]) -> bytes | None:
     return next((protocol for protocol in ALPN if protocol in offered), None)
 
 
-def report_input(key: CertificatePublicKeyTypes | None, exporter: bytes) -> bytes:
+def report_input(leaf: x509.Certificate | None, exporter: bytes) -> bytes:
     """Return the 64 bytes that evidence is made over.
 
     Args:
-        key: Of the prover's leaf certificate; None when it has none.
+        leaf: The prover's certificate; None when it has none.
         exporter: 32 bytes of keying material of this session.
+
+    Raises:
+        PeerCertificateError: The certificate's key cannot be read.
     """
-    digest = _NO_KEY if key is None else hashlib.sha256(_subject_public_key(key)).digest()
-    return digest + exporter
+    if leaf is None:
+        return _NO_KEY + exporter
+    try:
+        der = leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        raise PeerCertificateError("key of the peer's certificate cannot be read") from exc
+    return hashlib.sha256(_subject_public_key(der)).digest() + exporter
 
 
 def encode_frame(kind: AttestationType, evidence: bytes) -> bytes:
@@ -93,12 +102,11 @@ def parse_frame(body: bytes) -> tuple[AttestationType, bytes]:
     return kind, evidence
 
 
-def _subject_public_key(key: CertificatePublicKeyTypes) -> bytes:
+def _subject_public_key(der: bytes) -> bytes:
     """Return the contents of the BIT STRING in a SubjectPublicKeyInfo.
 
     It is the last element of the outer SEQUENCE, after the algorithm, and has no unused bits.
     """
-    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     algorithm_at, _ = _element(der, 0)
     _, algorithm_end = _element(der, algorithm_at)
     start, end = _element(der, algorithm_end)

@@ -149,7 +149,7 @@ class TlsChannel(asyncio.Protocol):
         try:
             leaf = self.tls.get_peer_certificate(as_cryptography=True)
             chain = self.tls.get_peer_cert_chain(as_cryptography=True) or []
-        except ValueError as exc:
+        except (ValueError, x509.InvalidVersion) as exc:
             raise TlsError(f"peer's certificate cannot be parsed: {exc}") from exc
         if leaf is None:
             return []
