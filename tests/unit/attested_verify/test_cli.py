@@ -19,6 +19,9 @@ from tests.support.azure_evidence import (
     WITH_ISSUERS,
     WITH_ISSUERS_AT,
     WITH_ISSUERS_COLLATERAL,
+    WITHOUT_ISSUERS,
+    WITHOUT_ISSUERS_AT,
+    WITHOUT_ISSUERS_COLLATERAL,
     recorded_json,
 )
 from tests.support.minted_chain import (
@@ -167,6 +170,19 @@ def test_recorded_azure_evidence(files: Path, capsys: pytest.CaptureFixture[str]
     assert document["kind"] == "azure"
     assert len(document["registers"]) == 24
     assert main([*arguments[:-4], "01" * 64, *arguments[-3:]]) == 1
+
+
+def test_azure_evidence_without_issuers_is_refused(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (files / "azure").write_bytes(recorded_json(WITHOUT_ISSUERS))
+    collateral = shared_file(f"{FOLDER}/{WITHOUT_ISSUERS_COLLATERAL}")
+    arguments = [
+        "--azure", str(files / "azure"), "--collateral", str(collateral),
+        "--report-data", "00", "--at", str(WITHOUT_ISSUERS_AT),
+    ]  # fmt: skip
+    assert main(arguments) == 1
+    assert "step T6: attestation key certificate" in capsys.readouterr().err
 
 
 def tpm_files(folder: Path) -> dict[str, str]:
