@@ -6,7 +6,6 @@ BitBake imports it always and calls it only when a hash-equivalence server is co
 """
 
 import re
-from typing import NoReturn
 
 import bb
 
@@ -18,7 +17,7 @@ def is_valid_unihash(value: object) -> bool:
     return isinstance(value, str) and UNIHASH.fullmatch(value) is not None
 
 
-def create_client(*_args: object, **_kwargs: object) -> NoReturn:
+def create_client(*_args: object, **_kwargs: object) -> None:
     """End the build: see the module."""
     bb.fatal(
         "BB_HASHSERVE is set, but this BitBake comes from the bitbake-setup wheel, which has no"
