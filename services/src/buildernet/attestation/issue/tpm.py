@@ -340,7 +340,14 @@ class TPM:
                 )
             try:
                 with _errors("authorising the endorsement key"):
-                    self._esapi.policy_secret(ESYS_TR.ENDORSEMENT, session)
+                    self._esapi.policy_secret(
+                        ESYS_TR.ENDORSEMENT,
+                        session,
+                        nonce_tpm=b"",
+                        cp_hash_a=b"",
+                        policy_ref=b"",
+                        expiration=0,
+                    )
                 yield key, session
             finally:
                 with contextlib.suppress(TSS2_Exception):
