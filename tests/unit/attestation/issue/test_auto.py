@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from buildernet.attestation.issue.auto import EvidenceKind, choose_evidence
+from buildernet.attestation.issue.auto import EvidenceKind, azure_quotes, choose_evidence
 from buildernet.attestation.issue.errors import NoProviderError, QuoteUnavailableError
 
 if TYPE_CHECKING:
@@ -72,3 +73,23 @@ def test_machine_without_dmi_is_no_google_machine(tmp_path: Path):
     source: Any = Source()
     choice = choose_evidence(tsm=source, azure=None, dmi_product=tmp_path / "missing")
     assert choice.kind is EvidenceKind.DCAP_TDX
+
+
+def no_post(url: str, *, headers: Any, body: bytes, limit: int) -> bytes:
+    raise OSError
+
+
+def test_azure_without_tpm_library_is_no_source(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delitem(sys.modules, "buildernet.attestation.issue.tpm", raising=False)
+    monkeypatch.delattr("buildernet.attestation.issue.tpm", raising=False)
+    monkeypatch.setitem(sys.modules, "tpm2_pytss", None)
+    assert azure_quotes(no_post) is None
+
+
+def test_azure_without_a_tpm_says_so():
+    pytest.importorskip("tpm2_pytss", reason="needs tpm2-pytss (extra `tpm` of services)")
+    source: Any = Source(MISSING)
+    azure = azure_quotes(no_post, tcti="device:/nonexistent")
+    choice = choose_evidence(tsm=source, azure=azure)
+    assert (choice.kind, choice.make) == (EvidenceKind.NONE, None)
+    assert "no TPM at device:/nonexistent" in choice.reason

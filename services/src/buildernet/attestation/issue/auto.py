@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from buildernet.attestation.issue.azure import AzureQuotes
+from buildernet.attestation.issue.azure import QUOTE_URL, AzureQuotes, Post
 from buildernet.attestation.issue.errors import IssueError
 from buildernet.attestation.issue.tsm import TSMQuotes
 
@@ -34,6 +34,23 @@ class Choice:
     """One line for the log."""
     make: Callable[[bytes], bytes] | None
     """Blocking: 64 bytes of report data to evidence. None for no evidence."""
+
+
+def azure_quotes(
+    post: Post, *, tcti: str | None = None, quote_url: str = QUOTE_URL
+) -> AzureQuotes | None:
+    """Return a client of the vTPM, or None when tpm2-pytss is not installed.
+
+    Args:
+        post: reaches the host's quote service.
+        tcti: where the TPM is; None means the kernel's resource manager.
+        quote_url: of the host's quote service.
+    """
+    try:
+        from buildernet.attestation.issue import tpm
+    except (ImportError, OSError):  # OSError: a library of tpm2-tss is missing
+        return None
+    return AzureQuotes(lambda: tpm.TPM(tcti or tpm.DEFAULT_TCTI), post, quote_url=quote_url)
 
 
 def choose_evidence(
