@@ -5,6 +5,7 @@ import asyncio
 import io
 import json
 import os
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -187,7 +188,7 @@ async def test_large_bodies_pass_whole(protocol: str) -> None:
 async def test_too_large_body_is_refused() -> None:
     limits = Limits(max_body_bytes=1000)
 
-    async def pieces():
+    async def pieces() -> AsyncIterator[bytes]:
         for _ in range(11):
             yield b"x" * 100
 

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: MIT
+"""Protocol A against the Go reference: its client to our server, our client to its server.
+
+The binaries `proxy-client` and `proxy-server` of flashbots/cvm-reverse-proxy are looked for in the
+folder that BUILDERNET_CVM_REVERSE_PROXY names. They are not built here: their module is not on
+every Go module proxy. Without a TEE the reference can only issue quotes of a remote service, which
+a simulation stands in for, and verifies them against Intel alone.
+"""
+
+import asyncio
+import os
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+from aiohttp import ClientSession, web
+
+from buildernet.attested_proxy.config import ClientConfig, ServerConfig
+from tests.support.attested_tls import (
+    MRTD,
+    NO_DEMANDS,
+    SimulatedIssuer,
+    attested_client,
+    attested_server,
+    backend,
+    demanding,
+)
+
+pytestmark = pytest.mark.interop
+VARIABLE: Final = "BUILDERNET_CVM_REVERSE_PROXY"
+FOLDER: Final = os.environ.get(VARIABLE, "")
+"""Read here: tests themselves start from a clean environment."""
+START_DEADLINE_S: Final = 20.0
+
+
+def program(name: str) -> str:
+    path = Path(FOLDER) / name
+    if not FOLDER or not path.is_file():
+        pytest.skip(f"no {name} of cvm-reverse-proxy: {VARIABLE} names no folder that holds it")
+    return str(path)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def running(name: str, *arguments: str) -> Iterator[int]:
+    port = free_port()
+    command = [program(name), "--listen-addr", f"127.0.0.1:{port}", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as popen:
+        try:
+            yield port
+        finally:
+            popen.kill()
+
+
+async def listens(port: int) -> None:
+    async with asyncio.timeout(START_DEADLINE_S):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.02)
+                continue
+            writer.close()
+            return
+
+
+@asynccontextmanager
+async def quote_service() -> AsyncIterator[str]:
+    """Answer as the remote quote service of the reference: GET /attest/<report data in hex>."""
+    issuer = SimulatedIssuer()
+
+    async def attest(request: web.Request) -> web.Response:
+        report_data = bytes.fromhex(request.match_info["data"]).ljust(64, b"\0")
+        return web.Response(body=await issuer.issue(report_data))
+
+    app = web.Application()
+    app.router.add_get("/attest/{data}", attest)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("attested", [False, True])
+async def test_their_client_talks_to_our_server(attested: bool) -> None:
+    issuer = SimulatedIssuer()
+    async with (
+        backend() as behind,
+        attested_server(
+            ServerConfig(target_addr=f"localhost:{behind.port}"),
+            issuer=issuer if attested else None,
+        ) as run,
+    ):
+        with running("proxy-client", "--target-addr", f"https://127.0.0.1:{run.port}") as port:
+            await listens(port)
+            async with (
+                ClientSession() as session,
+                session.post(f"http://127.0.0.1:{port}/through", data=b"go") as answer,
+            ):
+                assert (answer.status, await answer.read()) == (200, b"go")
+        assert behind.requests[0][1] == "/through"
+        assert len(issuer.issued) == (1 if attested else 0)
+
+
+async def test_their_client_attests_itself_to_our_server() -> None:
+    async with (
+        backend() as behind,
+        quote_service() as quotes,
+        attested_server(
+            ServerConfig(target_addr=f"localhost:{behind.port}"),
+            issuer=SimulatedIssuer(),
+            judge=demanding(),
+        ) as run,
+    ):
+        arguments = ["--client-attestation-type", "dummy", "--dev-dummy-dcap", quotes]
+        target = f"https://127.0.0.1:{run.port}"
+        with running("proxy-client", "--target-addr", target, *arguments) as port:
+            await listens(port)
+            async with (
+                ClientSession() as session,
+                session.get(f"http://127.0.0.1:{port}/") as answer,
+            ):
+                assert answer.status == 200
+        [(_, _, headers, _)] = behind.requests
+        assert headers["X-Flashbots-Attestation-Type"] == "qemu-tdx"
+        assert MRTD.hex() in headers["X-Flashbots-Measurement"]
+
+
+async def test_their_client_without_evidence_is_refused() -> None:
+    async with (
+        backend() as behind,
+        attested_server(
+            ServerConfig(target_addr=f"localhost:{behind.port}"), judge=demanding()
+        ) as run,
+    ):
+        with running("proxy-client", "--target-addr", f"https://127.0.0.1:{run.port}") as port:
+            await listens(port)
+            async with (
+                ClientSession() as session,
+                session.get(f"http://127.0.0.1:{port}/") as answer,
+            ):
+                assert answer.status == 502
+        assert behind.requests == []
+
+
+@pytest.mark.parametrize("protocol", ["a", "auto"])
+async def test_our_client_verifies_their_server(protocol: str) -> None:
+    async with backend() as behind, quote_service() as quotes:
+        arguments = ["--server-attestation-type", "dummy", "--dev-dummy-dcap", quotes]
+        target = f"http://127.0.0.1:{behind.port}"
+        with running("proxy-server", "--target-addr", target, *arguments) as port:
+            await listens(port)
+            async with (
+                attested_client(
+                    port, judge=demanding(), config=ClientConfig("", protocol=protocol)
+                ) as (session, _),
+                session.post("/through", data=b"python") as answer,
+            ):
+                assert (answer.status, await answer.read()) == (200, b"python")
+                assert answer.headers["X-Flashbots-Attestation-Type"] == "qemu-tdx"
+
+
+async def test_our_client_talks_to_their_unattested_server() -> None:
+    async with backend() as behind:
+        arguments = ["--server-attestation-type", "none"]
+        target = f"http://127.0.0.1:{behind.port}"
+        with running("proxy-server", "--target-addr", target, *arguments) as port:
+            await listens(port)
+            for judge, status in ((NO_DEMANDS, 200), (demanding(), 502)):
+                async with (
+                    attested_client(port, judge=judge, config=ClientConfig("", protocol="a")) as (
+                        session,
+                        _,
+                    ),
+                    session.get("/") as answer,
+                ):
+                    assert answer.status == status
+
+
+async def test_their_server_reads_our_evidence(tmp_path: Path) -> None:
+    """It refuses our simulated quote, but only after nonce, document and key have passed."""
+    measurements = tmp_path / "measurements.json"
+    measurements.write_text(
+        '[{"measurement_id":"x","attestation_type":"dcap-tdx",'
+        '"measurements":{"0":{"expected":"' + MRTD.hex() + '"}}}]'
+    )
+    issuer = SimulatedIssuer()
+    async with backend() as behind:
+        arguments = ["--server-attestation-type", "none", "--client-measurements"]
+        target = f"http://127.0.0.1:{behind.port}"
+        with running(
+            "proxy-server", "--target-addr", target, *arguments, str(measurements)
+        ) as port:
+            await listens(port)
+            async with (
+                attested_client(
+                    port, judge=NO_DEMANDS, issuer=issuer, config=ClientConfig("", protocol="a")
+                ) as (session, _),
+                session.get("/") as answer,
+            ):
+                assert answer.status == 502
+        assert behind.requests == []
+        assert len(issuer.issued) >= 1
