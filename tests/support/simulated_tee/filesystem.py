@@ -19,8 +19,8 @@ import mfusepy  # type: ignore[import-untyped]  # ships no type information
 
 from tests.support.simulated_tee.report import Attribute, OpenFile, ReportTree, fail
 
-MAX_THREADS: Final = 10
-"""libfuse's default, which mfusepy would overwrite with -1."""
+IDLE_THREADS: Final = 10
+"""libfuse 3.14's own default is one that it then complains about on stderr."""
 ENDED_BY_SIGNAL: Final = 8
 """What libfuse 3 returns after SIGTERM, unmounted and in order."""
 DIRECTORY_MODE: Final = stat.S_IFDIR | 0o755
@@ -131,7 +131,7 @@ def serve(tree: ReportTree, mount_point: str, *, on_mounted: Callable[[], None])
             mount_point,
             raw_fi=True,
             foreground=True,
-            max_threads=MAX_THREADS,
+            max_idle_threads=IDLE_THREADS,
             attr_timeout=0,
             entry_timeout=0,
             fsname="simulated-tsm",
