@@ -48,7 +48,6 @@ def compare(case: Case) -> bool:
     assert them.status is not None, f"dcap-qvl refuses what we accept: {them.reason}"
     if us.status != them.status:  # a running TDX module that is out of date
         assert us.status.startswith("OutOfDate"), (us, them)
-        assert not them.status.startswith("OutOfDate"), (us, them)
         assert parse_quote(case[0]).body_type is not BodyType.TD_1_0
         return False
     if parse_quote(case[0]).body_type is BodyType.TD_1_0:
