@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The command verifies offline, explains each step, and ends as a shell expects."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -31,6 +34,7 @@ from tests.support.minted_chain import (
     mint_chain,
     shared_chain,
 )
+from tests.support.provisioning_service import ProvisioningService
 from tests.support.shared_data import shared_file
 from tests.support.tpm_quotes import make_attest
 
@@ -126,6 +130,25 @@ def test_status_can_be_allowed_but_not_revoked(files: Path) -> None:
     with pytest.raises(SystemExit) as caught:
         run(files, *QUOTE, "--allow-status", "Revoked")
     assert caught.value.code == 2
+
+
+async def test_collateral_is_fetched_and_kept(files: Path) -> None:
+    service = ProvisioningService(CHAIN.collateral())
+
+    async def answer(request: web.Request) -> web.Response:
+        body, headers = await service(str(request.rel_url), limit=1 << 20)
+        return web.Response(body=body, headers=headers)
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    server = TestServer(app)
+    await server.start_server()
+    url = str(server.make_url(""))
+    arguments = [*QUOTE[:2], "--root", "root.der", "--fetch-collateral", str(files / "kept")]
+    assert await asyncio.to_thread(run, files, *arguments, "--pccs-url", url) == 0
+    await server.close()
+    assert run(files, *QUOTE[:2], *QUOTE[4:], "--collateral", "kept") == 0
+    assert await asyncio.to_thread(run, files, *arguments, "--pccs-url", url) == 1
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ PROGRAM: Final = "attested-verify"
 
 _EXAMPLES: Final = """\
 examples:
-  attested-verify --quote quote.bin --collateral collateral.json
+  attested-verify --quote quote.bin --fetch-collateral bundle.json
+  attested-verify --quote quote.bin --collateral bundle.json
   attested-verify --quote quote.bin --collateral collateral.yaml --at 1769509141 \\
       --measurements https://measurements.buildernet.org --report-data 00ff...
   attested-verify --azure evidence.json --collateral bundle.json --report-data 00ff...
@@ -88,11 +89,22 @@ def _add_evidence(parser: argparse.ArgumentParser) -> None:
     kinds.add_argument(
         "--tpm-quote", type=Path, metavar="FILE", help="TPMS_ATTEST, as tpm2_quote -m writes it"
     )
-    parser.add_argument(
+    tdx = parser.add_argument_group("with --quote or --azure")
+    source = tdx.add_mutually_exclusive_group()
+    source.add_argument(
         "--collateral",
         type=Path,
         metavar="FILE",
-        help="with --quote or --azure: dcap-qvl's JSON, the same as YAML, or a bundle",
+        help="dcap-qvl's JSON, the same as YAML, or a bundle",
+    )
+    source.add_argument(
+        "--fetch-collateral",
+        type=Path,
+        metavar="FILE",
+        help="get it from Intel now and keep it in FILE for the next time",
+    )
+    tdx.add_argument(
+        "--pccs-url", metavar="URL", help="fetch from this PCCS instead of Intel's service"
     )
     tpm = parser.add_argument_group("with --tpm-quote")
     tpm.add_argument(

@@ -35,6 +35,7 @@ from buildernet.attestation.tpm_quote import (
 from buildernet.attestation.verify import (
     TCBPolicy,
     VerifiedQuote,
+    platform_kind,
     select_collateral,
     verify_quote,
 )
@@ -45,6 +46,7 @@ from buildernet.attested_verify.inputs import (
     read_file,
     read_measurements,
     read_roots,
+    save_collateral,
 )
 from buildernet.base.paths import MAX_REGISTERS_BYTES
 
@@ -134,10 +136,15 @@ def verify_tpm(arguments: argparse.Namespace) -> Accepted:
 
 
 def _read_collateral(arguments: argparse.Namespace, quote: bytes) -> Collateral:
+    parsed = parse_quote(quote)
+    if arguments.fetch_collateral is not None:
+        return save_collateral(
+            platform_kind(parsed), arguments.fetch_collateral, pccs_url=arguments.pccs_url
+        )
     if arguments.collateral is None:
-        raise InputError("a TDX quote needs --collateral")
+        raise InputError("a TDX quote needs --collateral, or --fetch-collateral to get it")
     collaterals = parse_collateral(read_file(arguments.collateral, limit=MAX_FILE_BYTES))
-    return select_collateral(parse_quote(quote), collaterals)
+    return select_collateral(parsed, collaterals)
 
 
 def _policy(arguments: argparse.Namespace) -> TCBPolicy:

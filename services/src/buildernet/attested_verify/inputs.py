@@ -9,6 +9,15 @@ import aiohttp
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from buildernet.attestation.collateral import (
+    INTEL_PCS,
+    Collateral,
+    CollateralService,
+    PlatformKind,
+    encode_bundle,
+    pccs,
+)
+from buildernet.attestation.collateral.pcs import fetch_collateral
 from buildernet.attestation.policy import MeasurementPolicy, parse_measurement_policy
 from buildernet.attestation.policy.documents import MAX_POLICY_BYTES
 from buildernet.attestation.quote.body import REPORT_DATA_BYTES
@@ -100,6 +109,33 @@ def read_measurements(source: str | None) -> MeasurementPolicy | None:
     else:
         data = read_file(Path(source), limit=MAX_POLICY_BYTES)
     return parse_measurement_policy(data)
+
+
+def save_collateral(kind: PlatformKind, path: Path, *, pccs_url: str | None) -> Collateral:
+    """Fetch collateral of one kind of platform and write it as a bundle.
+
+    Args:
+        kind: as the quote names it.
+        path: file to write; replaced if it exists.
+        pccs_url: base URL of a PCCS; None asks Intel.
+
+    Raises:
+        FetchError: the service does not answer.
+        CollateralError: its answer is unusable.
+        InputError: the file cannot be written.
+    """
+    service = INTEL_PCS if pccs_url is None else pccs(pccs_url)
+    collateral = asyncio.run(_fetch_collateral(kind, service))
+    try:
+        path.write_text(encode_bundle([collateral]))
+    except OSError as exc:
+        raise InputError(f"cannot write {path}: {exc.strerror}") from exc
+    return collateral
+
+
+async def _fetch_collateral(kind: PlatformKind, service: CollateralService) -> Collateral:
+    async with aiohttp.ClientSession() as session:
+        return await fetch_collateral(kind, service=service, fetch=HttpFetcher(session))
 
 
 async def _fetch(url: str) -> bytes:
