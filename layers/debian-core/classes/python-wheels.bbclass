@@ -4,6 +4,8 @@
 UV_LOCK ?= ""
 UV_LOCK[doc] = "Path of the uv.lock"
 UV_LOCK[vardepvalue] = "${@uv_lock_entries(d)}"
+UV_NAMES ?= ""
+UV_NAMES[doc] = "Instead of a project: names of locked packages, taken without what they depend on"
 UV_PROJECT ?= ""
 UV_PROJECT[doc] = "Name of the locked project whose dependencies are wanted; it is not itself installed"
 
@@ -11,7 +13,10 @@ RUN_IN_BUILD_ROOT = "run-in-build-root ${COMPONENTS_DIR}/build-root ${WORKDIR} -
 DEPENDS:append = " build-root"
 
 def uv_wheels(d):
-    from uv_lock import locked_wheels
+    from uv_lock import locked_wheels, named_wheels
+    names = d.getVar("UV_NAMES").split()
+    if names:
+        return named_wheels(d.getVar("UV_LOCK"), names)
     return locked_wheels(d.getVar("UV_LOCK"), d.getVar("UV_PROJECT"))
 
 def uv_lock_entries(d):

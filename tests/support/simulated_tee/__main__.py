@@ -12,11 +12,13 @@ from pathlib import Path
 from buildernet.attestation.collateral.documents import encode_bundle
 from buildernet.attestation.registers import Digest48
 from buildernet.base.errors import BuildernetError
+from buildernet.measure.mrtd import compute_mrtd
 from tests.support.minted_chain import mint_chain
 from tests.support.simulated_tee.chain import PUBLIC_CHAIN, collateral_at, load_chain, save_chain
 from tests.support.simulated_tee.filesystem import serve
 from tests.support.simulated_tee.platform import (
     SimulatedPlatform,
+    booted_firmware,
     domain_of_boot,
     mrtd_of_firmware,
 )
@@ -44,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     mrtd = mount.add_mutually_exclusive_group(required=True)
     mrtd.add_argument("--mrtd", help="96 hex digits")
     mrtd.add_argument("--firmware", type=Path, help="OVMF that booted; MRTD is computed")
+    mrtd.add_argument("--booted-firmware", action="store_true", help="read it from memory")
     mount.add_argument("--chain", type=Path, default=PUBLIC_CHAIN, help="keys (default: public)")
     mount.add_argument("--pad-to", type=int, default=0, help="length of outblob, as Google pads")
     mount.add_argument("--fault", type=_fault, action="append", default=[], help="spoil one quote")
@@ -69,8 +72,10 @@ def _fault(name: str) -> str:
 
 
 def _mount(arguments: argparse.Namespace) -> None:
-    if arguments.firmware is None:
+    if arguments.mrtd is not None:
         mrtd = Digest48.parse(arguments.mrtd)
+    elif arguments.booted_firmware:
+        mrtd = compute_mrtd(booted_firmware()).single_pass
     else:
         mrtd = mrtd_of_firmware(arguments.firmware)
     platform = SimulatedPlatform(

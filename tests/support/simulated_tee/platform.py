@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The simulated machine: what its registers hold, and the quotes it gives."""
 
+import mmap
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,9 @@ from buildernet.attestation.registers import TDX_REGISTERS, Digest48
 from buildernet.attestation.replay import replay_rtmrs
 from buildernet.measure.mrtd import compute_mrtd
 from tests.support.minted_chain import Domain, MintedChain
+
+FIRMWARE_BYTES: Final = 4 << 20
+"""Length of Debian 13's OVMF, code and variables together."""
 
 GCP_PADDED_BYTES: Final = 8000
 """Google's host pads every quote to this length."""
@@ -28,6 +32,20 @@ class SimulatedPlatform:
         """Make a quote; `report_data` has 64 bytes."""
         quote = self.chain.quote(replace(self.domain, report_data=report_data))
         return quote.ljust(self.padded_bytes, b"\0")
+
+
+def booted_firmware(memory: Path = Path("/dev/mem")) -> bytes:
+    """Return the firmware this machine started with, which stands below 4 GiB.
+
+    Raises:
+        OSError: the memory cannot be read, for want of root or of the device.
+    """
+    with memory.open("rb") as file:
+        offset = (4 << 30) - FIRMWARE_BYTES
+        with mmap.mmap(
+            file.fileno(), FIRMWARE_BYTES, mmap.MAP_SHARED, mmap.PROT_READ, offset=offset
+        ) as view:
+            return view[:]
 
 
 def domain_of_boot(event_log: bytes, mrtd: Digest48) -> Domain:

@@ -111,6 +111,25 @@ def locked_wheels(path: Path | str, project: str, platform: Platform | None = No
         raise UvLockError(f"{path}: {error}", hint=error.hint) from error
 
 
+def named_wheels(
+    path: Path | str, names: Sequence[str], platform: Platform | None = None
+) -> list[Wheel]:
+    """The wheels of the packages named, without their dependencies, sorted by name.
+
+    Raises:
+        UvLockError: The lock is unreadable, or a package is not in it or has no wheel that fits.
+    """
+    platform = platform or Platform()
+    try:
+        lock = _Lock(_load(path), platform.environment())
+        tags = platform.tags()
+        return sorted(_choose(lock.find({"name": name}), tags) for name in names)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UvLockError(f"{path}: not in the form uv writes: {error!r}") from error
+    except UvLockError as error:
+        raise UvLockError(f"{path}: {error}", hint=error.hint) from error
+
+
 def pinned_versions(path: Path | str) -> dict[str, tuple[str, str]]:
     """Every package of the lock: name to versions (several where the lock forks) and checksums."""
     pins: dict[str, tuple[str, str]] = {}
@@ -154,14 +173,14 @@ class _Lock:
 
     def closure(self, project: str) -> list[Mapping[str, Any]]:
         """What the project needs, directly or not, without the project."""
-        root = self._find({"name": project})
+        root = self.find({"name": project})
         found: dict[str, Mapping[str, Any]] = {}
         waiting = list(self._needs(root, ()))
         seen = set()
         while waiting:
             dependency = waiting.pop()
             extras = tuple(dependency.get("extra", ()))
-            package = self._find(dependency)
+            package = self.find(dependency)
             if (package["name"], extras) not in seen and package is not root:
                 seen.add((package["name"], extras))
                 found[package["name"]] = package
@@ -183,7 +202,7 @@ class _Lock:
         except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName) as error:
             raise UvLockError(f"marker {marker!r}: {error}") from error
 
-    def _find(self, dependency: Mapping[str, Any]) -> Mapping[str, Any]:
+    def find(self, dependency: Mapping[str, Any]) -> Mapping[str, Any]:
         """The one locked package a dependency names; uv adds the version where the lock forks."""
         name, version = dependency["name"], dependency.get("version")
         candidates = self._packages.get(name, [])

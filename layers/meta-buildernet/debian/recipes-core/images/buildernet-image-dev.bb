@@ -4,5 +4,5 @@ SUMMARY = "The development image: SSH, a console, exporters; its own measurement
 require buildernet-image.inc
 
 BUILDERNET_VARIANT = "development"
-ROOTFS_COMPONENTS = "debian-target debian-target-dev python-wheels buildernet buildernet-dev"
+ROOTFS_COMPONENTS = "debian-target debian-target-dev python-wheels python-wheels-dev buildernet simulated-tee buildernet-dev"
 BUILDERNET_PACKAGE_SETS += "target-dev"
