@@ -133,7 +133,8 @@ def test_expired_certificate_is_refused() -> None:
         not_after=NOW - DAY,
     )
     error = refused("C", "time of certificate", chain=replace(CHAIN, pck=pck))
-    assert error.actual == str(MINTED_AT)
+    assert error.actual == "2026-05-28T20:26:40Z"
+    assert "step C: time of certificate SIMULATED SGX PCK Certificate: expected 20" in str(error)
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -11,6 +11,7 @@ Reference:
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from cryptography import x509
@@ -64,10 +65,16 @@ class Window:
     def check(self, at: int) -> None:
         """Raise `VerificationError` unless start <= at <= end (Unix times)."""
         if not self.start <= at <= self.end:
+            valid = f"{_utc(self.start)} to {_utc(self.end)}"
             hint = "collateral is stale, fetch it again" if at > self.end else "is the clock right?"
-            raise refusal(
-                self.step, f"time of {self.what}", f"{self.start} to {self.end}", at, hint=hint
-            )
+            raise refusal(self.step, f"time of {self.what}", valid, _utc(at), hint=hint)
+
+
+def _utc(moment: int) -> str:
+    try:
+        return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):  # a year that no calendar has
+        return str(moment)
 
 
 @dataclass(frozen=True, slots=True)
