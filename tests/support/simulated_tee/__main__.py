@@ -75,7 +75,7 @@ def _mount(arguments: argparse.Namespace) -> None:
     if arguments.mrtd is not None:
         mrtd = Digest48.parse(arguments.mrtd)
     elif arguments.booted_firmware:
-        mrtd = compute_mrtd(booted_firmware()).single_pass
+        mrtd = compute_mrtd(memoryview(booted_firmware())).single_pass
     else:
         mrtd = mrtd_of_firmware(arguments.firmware)
     platform = SimulatedPlatform(

@@ -19,7 +19,9 @@ from tests.support.shared_data import shared_file
 from tests.support.simulated_mount import EVENTS, MRTD
 from tests.support.simulated_tee.chain import load_chain
 from tests.support.simulated_tee.platform import (
+    FIRMWARE_BYTES,
     SimulatedPlatform,
+    booted_firmware,
     domain_of_boot,
     mrtd_of_firmware,
 )
@@ -42,6 +44,15 @@ def test_mrtd_is_computed_from_the_firmware(tmp_path: Path):
     firmware.write_bytes(bytes(4096))
     with pytest.raises(FirmwareError):
         mrtd_of_firmware(firmware)
+
+
+def test_booted_firmware_is_read_from_below_4_gib(tmp_path: Path):
+    memory = tmp_path / "mem"
+    image = bytes(FIRMWARE_BYTES - len(make_firmware())) + make_firmware()
+    with memory.open("wb") as stream:  # sparse
+        stream.seek((4 << 30) - len(image))
+        stream.write(image)
+    assert booted_firmware(memory) == image
 
 
 def test_changed_boot_changes_the_quote_in_its_register_alone():
