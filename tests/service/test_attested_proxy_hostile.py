@@ -22,7 +22,7 @@ from tests.support.attested_tls import (
     attested_server,
     demanding,
 )
-from tests.unit.net.test_client_hello import HELLO
+from tests.unit.net.test_client_hello import HELLO, client_hello
 
 DEADLINE_S = 10.0
 REFUSED = "attested_proxy_peers_refused_total"
@@ -137,6 +137,24 @@ async def test_waiting_for_evidence_holds_up_only_who_asked() -> None:
         assert issuer.issued == []
 
 
+async def test_evidence_is_not_made_for_a_client_that_left() -> None:
+    issuer = SimulatedIssuer(blocked=asyncio.Event())
+    async with attested_server(config(), issuer=issuer) as run:
+        nonce = protocol_a.encode_nonce(protocol_a.new_nonce())
+        async with connection(run) as (_, writer):
+            writer.write(client_hello(nonce))
+            async with asyncio.timeout(DEADLINE_S):
+                await issuer.asked.wait()
+        async with asyncio.timeout(DEADLINE_S):
+            while run.metric(REFUSED, reason="left") == 0:
+                assert await served(run)
+        assert issuer.blocked is not None
+        issuer.blocked.set()
+        assert await served(run)
+        assert issuer.issued == []
+        assert run.metric("attested_proxy_handshakes_open") == 0
+
+
 async def handshake(
     run: Running, *, server_name: str | None = None, alpn: bytes | None = None
 ) -> TlsChannel:
@@ -233,20 +251,23 @@ async def test_old_tls_is_refused() -> None:
         assert await served(run)
 
 
-async def test_resumption_is_never_offered() -> None:
+async def test_sessions_are_never_resumed() -> None:
     """A resumed session has no certificate, so nothing in it would be attested."""
 
-    def ticket(port: int) -> bool:
+    def resumed(port: int) -> bool:
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        with (
-            socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as raw,
-            context.wrap_socket(raw) as tls,
-        ):
-            tls.sendall(b"GET /cert HTTP/1.0\r\n\r\n")
-            assert tls.recv(15).startswith(b"HTTP/1.0 200")
-            return tls.session is not None and tls.session.has_ticket
+        session: ssl.SSLSession | None = None
+        for _ in range(2):
+            with (
+                socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as raw,
+                context.wrap_socket(raw, session=session) as tls,
+            ):
+                tls.sendall(b"GET /cert HTTP/1.0\r\n\r\n")
+                assert tls.recv(15).startswith(b"HTTP/1.0 200")
+                session, reused = tls.session, tls.session_reused
+        return bool(reused)
 
     async with attested_server(config()) as run:
-        assert not await asyncio.to_thread(ticket, run.port)
+        assert not await asyncio.to_thread(resumed, run.port)

@@ -34,8 +34,10 @@ class SimulatedIssuer:
     issued: list[bytes] = field(default_factory=list)
     blocked: asyncio.Event | None = None
     """Nothing is issued until it is set."""
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def issue(self, report_data: bytes) -> bytes:
+        self.asked.set()
         if self.blocked is not None:
             await self.blocked.wait()
         self.issued.append(report_data)

@@ -16,11 +16,14 @@ from buildernet.attested_proxy.evidence import Peer
 from buildernet.attested_proxy.limits import CLIENT_HELLO_TIMEOUT_S, ConnectionLimits
 from buildernet.attested_proxy.metrics import HandshakeMetrics
 from buildernet.base.errors import BuildernetError
+from buildernet.net.errors import TlsError
 from buildernet.net.tls import TlsChannel
 
 _log = logging.getLogger(__name__)
 
 _TIMEOUT: Final = "timeout"
+_LEFT: Final = "left"
+_TLS: Final = "tls"
 _OTHER: Final = "evidence"
 
 MakeProtocol = Callable[[], asyncio.Protocol]
@@ -63,10 +66,13 @@ class AttestedListener:
         else:
             self._per_address[address] += 1
             channel.counted = True
-            self._spawn(self._lead(channel, make_protocol))
+            channel.task = self._spawn(self._lead(channel, make_protocol))
 
     def release(self, channel: "_Counted") -> None:
-        """Forget a connection that is gone."""
+        """Forget a connection that is gone; evidence that it waited for need not be made."""
+        if channel.task is not None and not channel.task.done():
+            self._metrics.refused.labels(_LEFT).inc()
+            channel.task.cancel()
         if channel.counted:
             channel.counted = False
             self._per_address[channel.peer_address] -= 1
@@ -89,8 +95,7 @@ class AttestedListener:
         except TimeoutError:
             self._refuse(channel, _TIMEOUT)
         except BuildernetError as exc:
-            reason = exc.reason if isinstance(exc, AttestedTlsError) else _OTHER
-            self._refuse(channel, reason, detail=exc)
+            self._refuse(channel, _reason(exc), detail=exc)
         except BaseException:
             channel.abort()
             raise
@@ -113,11 +118,12 @@ class AttestedListener:
         channel.refuse()
 
     # Any: what a coroutine yields to the loop and is sent is nobody's business here.
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         self._metrics.open_handshakes.set(len(self._tasks))
         task.add_done_callback(self._finished)
+        return task
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -133,8 +139,15 @@ class _Counted(TlsChannel):
         super().__init__(on_connected=lambda _: listener.admit(self, make_protocol))
         self._listener = listener
         self.counted = False
+        self.task: asyncio.Task[None] | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count it out."""
         self._listener.release(self)
         super().connection_lost(exc)
+
+
+def _reason(error: BuildernetError) -> str:
+    if isinstance(error, AttestedTlsError):
+        return error.reason
+    return _TLS if isinstance(error, TlsError) else _OTHER
