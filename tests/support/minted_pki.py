@@ -101,12 +101,19 @@ def issue(
     *,
     path_length: int | None = None,
     is_authority: bool = False,
+    signs_data: bool | None = None,
     extension: bytes | None = None,
+    critical: bool = False,
+    key: ec.EllipticCurvePrivateKey | None = None,
     not_before: datetime = NOW - 365 * DAY,
     not_after: datetime = NOW + 3650 * DAY,
 ) -> Issuer:
-    """Issue a certificate with a new key; without issuer self-signed."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    """Issue a certificate, with a new key if none is given; without issuer self-signed.
+
+    What may be signed follows from `is_authority` unless `signs_data` says otherwise.
+    """
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    signs_data = not is_authority if signs_data is None else signs_data
     signing_key = issuer.key if issuer else key
     builder = (
         x509.CertificateBuilder()
@@ -137,9 +144,9 @@ def issue(
         .add_extension(x509.BasicConstraints(is_authority, path_length), critical=True)
         .add_extension(
             x509.KeyUsage(
-                digital_signature=not is_authority, content_commitment=not is_authority,
+                digital_signature=signs_data, content_commitment=signs_data,
                 key_encipherment=False, data_encipherment=False, key_agreement=False,
-                key_cert_sign=is_authority, crl_sign=is_authority,
+                key_cert_sign=not signs_data, crl_sign=not signs_data,
                 encipher_only=False, decipher_only=False,
             ),
             critical=True,
@@ -148,6 +155,9 @@ def issue(
     if extension is not None:
         oid = x509.ObjectIdentifier(SGX_EXTENSION)
         builder = builder.add_extension(x509.UnrecognizedExtension(oid, extension), critical=False)
+    if critical:
+        value = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0")
+        builder = builder.add_extension(value, critical=True)
     return Issuer(builder.sign(signing_key, hashes.SHA256()), key)
 
 
@@ -157,11 +167,13 @@ def make_crl(
     this_update: datetime = NOW - DAY,
     next_update: datetime = NOW + 30 * DAY,
     numbered: bool = True,
+    critical: bool = False,
+    issuer_name: x509.Name | None = None,
 ) -> bytes:
     """Make a revocation list in DER."""
     builder = (
         x509.CertificateRevocationListBuilder()
-        .issuer_name(issuer.certificate.subject)
+        .issuer_name(issuer_name or issuer.certificate.subject)
         .last_update(this_update)
         .next_update(next_update)
         .add_extension(
@@ -171,6 +183,9 @@ def make_crl(
     )
     if numbered:
         builder = builder.add_extension(x509.CRLNumber(1), critical=False)
+    if critical:
+        value = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0")
+        builder = builder.add_extension(value, critical=True)
     for one in revoked:
         builder = builder.add_revoked_certificate(
             x509.RevokedCertificateBuilder()

@@ -19,7 +19,7 @@ from tests.support.minted_chain import (
     MintedChain,
     mint_chain,
 )
-from tests.support.minted_pki import DAY, NOW, issue, make_crl, sgx_extension
+from tests.support.minted_pki import DAY, NOW, Issuer, issue, make_crl, sgx_extension
 from tests.support.quote_verification import CHAIN, COLLATERAL, refused, verify
 
 
@@ -47,9 +47,9 @@ def test_root_of_another_role_is_refused() -> None:
 # C
 
 
-def below(root: Any, **changes: Any) -> MintedChain:
-    """A chain below the shared root with one certificate replaced."""
-    return replace(CHAIN, **changes)
+ROOT = "SIMULATED SGX Root CA"
+PLATFORM = "SIMULATED SGX PCK Platform CA"
+LEAF = "SIMULATED SGX PCK Certificate"
 
 
 @pytest.mark.parametrize(
@@ -153,3 +153,73 @@ def test_leaf_without_extension_is_refused() -> None:
 def test_chain_may_come_with_the_collateral() -> None:
     collateral = replace(COLLATERAL, pck_certificate_chain=CHAIN.pck_chain)
     assert verify(quote=CHAIN.quote(chain=b"\x30\x00"), collateral=collateral)
+
+
+def test_trusted_certificate_must_be_a_root() -> None:
+    root = issue(ROOT, CHAIN.root, is_authority=True, path_length=1)
+    refused("B", "signature of certificate", chain=replace(CHAIN, root=root))
+
+
+def test_root_that_may_have_no_authority_below_it_is_refused() -> None:
+    chain = below(issue(ROOT, None, is_authority=True, path_length=0))
+    error = refused("B", ROOT, chain=chain, collateral=chain.collateral())
+    assert error.expected == "path length 1"
+
+
+def below(root: Issuer, **authority: Any) -> MintedChain:
+    """A whole chain below a root."""
+    given = {"is_authority": True, "path_length": 0} | authority
+    middle = issue(PLATFORM, root, **given)
+    pck = issue(LEAF, middle, extension=sgx_extension())
+    return MintedChain(root, middle, pck, issue("SIMULATED SGX TCB Signing", root))
+
+
+@pytest.mark.parametrize(
+    ("authority", "expected"),
+    [
+        ({"is_authority": False, "path_length": None, "signs_data": False}, "a CA"),
+        ({"signs_data": True}, "keyCertSign and cRLSign"),
+    ],
+)
+def test_each_right_of_an_authority_is_needed(authority: dict[str, Any], expected: str) -> None:
+    chain = below(CHAIN.root, **authority)
+    assert refused("C", PLATFORM, chain=chain, collateral=chain.collateral()).expected == expected
+
+
+@pytest.mark.parametrize(
+    ("leaf", "expected"),
+    [
+        ({"is_authority": True, "path_length": 0, "signs_data": True}, "no CA"),
+        ({"signs_data": False}, "digitalSignature"),
+    ],
+)
+def test_each_limit_of_a_leaf_is_needed(leaf: dict[str, Any], expected: str) -> None:
+    pck = issue(LEAF, CHAIN.authority, extension=sgx_extension(), **leaf)
+    assert refused("C", LEAF, chain=replace(CHAIN, pck=pck)).expected == expected
+
+
+def test_authority_with_the_right_key_and_no_signature_of_the_root_is_refused() -> None:
+    other = mint_chain().root  # of the same name
+    authority = issue(PLATFORM, other, is_authority=True, path_length=0, key=CHAIN.authority.key)
+    refused("C", f"signature of certificate {PLATFORM}", chain=replace(CHAIN, authority=authority))
+
+
+def test_critical_extensions_must_be_understood() -> None:
+    pck = issue(LEAF, CHAIN.authority, extension=sgx_extension(), critical=True)
+    for changes in (
+        {"chain": replace(CHAIN, pck=pck)},
+        {"collateral": replace(COLLATERAL, pck_crl=make_crl(CHAIN.authority, critical=True))},
+    ):
+        with pytest.raises(CertificateFormatError, match=r"1\.2\.3\.4 is not understood"):
+            verify(**changes)
+
+
+def test_revocation_list_under_another_name_is_refused() -> None:
+    crl = make_crl(CHAIN.authority, issuer_name=CHAIN.root.certificate.subject)
+    refused("C", "issuer of PCK CRL", collateral=replace(COLLATERAL, pck_crl=crl))
+
+
+def test_revocation_list_with_a_damaged_signature_is_refused() -> None:
+    crl = bytearray(COLLATERAL.pck_crl)
+    crl[-1] ^= 1
+    refused("C", "signature of PCK CRL", collateral=replace(COLLATERAL, pck_crl=bytes(crl)))

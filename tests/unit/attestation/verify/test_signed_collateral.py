@@ -12,10 +12,11 @@ from buildernet.attestation.errors import (
 from tests.support.minted_chain import (
     MINTED_AT,
     Enclave,
+    default_qe_identity,
     default_tcb_info,
     mint_chain,
 )
-from tests.support.minted_pki import DAY, NOW, make_crl
+from tests.support.minted_pki import DAY, NOW, issue, make_crl
 from tests.support.quote_verification import CHAIN, COLLATERAL, refused, verify
 
 SECONDS_A_DAY = 86_400
@@ -111,3 +112,34 @@ def flipped(offset: int) -> bytes:
 )
 def test_flipped_bits_break_signatures(step: str, offset: int) -> None:
     refused(step, "", quote=flipped(offset))
+
+
+SIGNER = "SIMULATED SGX TCB Signing"
+
+
+def test_signer_of_another_root_of_the_same_name_is_refused() -> None:
+    signer = issue(SIGNER, mint_chain().root)
+    refused("D", "signature of certificate", collateral=CHAIN.collateral(signer=signer))
+
+
+def test_expired_signer_is_refused() -> None:
+    signer = issue(SIGNER, CHAIN.root, not_after=NOW - DAY)
+    refused("D", f"time of certificate {SIGNER}", collateral=CHAIN.collateral(signer=signer))
+
+
+def test_stale_qe_identity_is_refused() -> None:
+    identity = default_qe_identity() | {"nextUpdate": "2026-05-28T20:26:39Z"}
+    error = refused("D", "time of QE identity", collateral=CHAIN.collateral(qe_identity=identity))
+    assert error.hint == "collateral is stale, fetch it again"
+
+
+def test_debug_enclave_is_refused_whatever_the_identity_masks() -> None:
+    identity = default_qe_identity() | {
+        "attributes": "00" * 16, "attributesMask": "00" * 16
+    }  # fmt: skip
+    collateral = CHAIN.collateral(qe_identity=identity)
+    assert verify(collateral=collateral)
+    error = refused(
+        "F", "attributes", enclave=Enclave(attributes=b"\2" + bytes(15)), collateral=collateral
+    )
+    assert error.expected == "no debugging"
