@@ -110,3 +110,14 @@ def test_revoked_is_refused_by_every_policy(part: str) -> None:
         identity["tcbLevels"] = [revoked]
     collateral = CHAIN.collateral(tcb_info=info, qe_identity=identity)
     refused("K", "TCB status", collateral=collateral, policy=ANY)
+
+
+def test_levels_are_tried_from_the_highest() -> None:
+    collateral = with_levels(platform_level("OutOfDate", sgx=2), platform_level("UpToDate"))
+    assert verify(collateral=collateral).status is TCBStatus.UP_TO_DATE
+
+
+def test_third_component_is_the_platforms() -> None:
+    domain = Domain(tee_tcb_svn=bytes([5, 1, 1, *[2] * 13]))
+    collateral = with_levels(platform_level("UpToDate"))
+    refused("I", "versions", domain=domain, collateral=collateral)

@@ -73,3 +73,10 @@ def test_module_list_is_optional() -> None:
     TDPolicy(mrseam=(BODY.mrseam,)).check(BODY)
     with pytest.raises(VerificationError, match="step L: MRSEAM"):
         TDPolicy(mrseam=(ONES,)).check(BODY)
+
+
+@pytest.mark.parametrize("bit", [0, 4, 5, 6])
+def test_debugging_and_profiling_are_named(bit: int) -> None:
+    body = replace(BODY, td_attributes=TDAttributes(REQUIRED | 1 << bit))
+    with pytest.raises(VerificationError, match="expected no debugging, no profiling"):
+        TDPolicy().check(body)
