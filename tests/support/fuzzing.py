@@ -24,12 +24,16 @@ with atheris.instrument_imports(include=["buildernet"]):
     from buildernet.attestation.registers import Bank, Digest32
     from buildernet.attestation.verify.certificates import parse_chain
     from buildernet.attestation.verify.pck_extension import parse_pck_extension
+    from buildernet.attested_proxy import documents, protocol_a, protocol_b
+    from buildernet.attested_proxy.evidence import AttestationType
     from buildernet.base.errors import BuildernetError
+    from buildernet.net.client_hello import parse_client_hello
 
 from tests.support.minted_chain import Domain, shared_chain
 from tests.support.minted_pki import sgx_extension
 from tests.support.quote_verification import COLLATERAL, verify
 from tests.support.tpm_quotes import make_attest
+from tests.unit.net.test_client_hello import HELLO
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,19 @@ TARGETS: Final = {
     "hcl-report": Target(azure.parse_hcl_report, lambda: [b"HCLA\2\0\0\0" + bytes(2592)]),
     "azure-evidence": Target(
         azure.parse_azure_evidence, lambda: [b'{"tpm_attestation":{"quote":{"pcrs":[]}}}']
+    ),
+    "client-hello": Target(parse_client_hello, lambda: [HELLO]),
+    "frame": Target(
+        protocol_b.parse_frame,
+        lambda: [protocol_b.encode_frame(AttestationType.DCAP_TDX, bytes(100))[4:]],
+    ),
+    "document": Target(
+        lambda data: documents.parse_quote(data, user_data=bytes(32)),
+        lambda: [documents.encode_quote(b"quote", user_data=bytes(32))],
+    ),
+    "authorities": Target(
+        lambda data: protocol_a.parse_authorities([[(b"CN", data)]]),
+        lambda: [protocol_a.encode_nonce(bytes(32)).encode()],
     ),
 }
 

@@ -23,7 +23,11 @@ from buildernet.net.tls_transport import TlsTransport
 MAX_EARLY_BYTES: Final = 512 * 1024
 """Taken from a peer before `start`; OpenSSL takes 100 KiB of certificates, a frame has 64 KiB."""
 
-_CHUNK_BYTES: Final = 256 * 1024
+_RECORD_BYTES: Final = 16 * 1024
+"""OpenSSL gives one record at a time, and pyOpenSSL allocates what it is asked for."""
+
+_FLUSH_BYTES: Final = 256 * 1024
+"""Handed to the kernel at once: four times less costs a sixth more processor time."""
 
 Step = Callable[[], Awaitable[None]]
 
@@ -278,14 +282,14 @@ class TlsChannel(asyncio.Protocol):
             return
         with suppress(SSL.WantReadError):
             while True:
-                self.raw.write(self.tls.bio_read(_CHUNK_BYTES))
+                self.raw.write(self.tls.bio_read(_FLUSH_BYTES))
 
     def _decrypt(self) -> bool:
         """Move what can be decrypted to `_plain`; False once the peer has ended its stream."""
         self._feed()
         try:
             while True:
-                self._plain += self.tls.recv(_CHUNK_BYTES)
+                self._plain += self.tls.recv(_RECORD_BYTES)
         except SSL.WantReadError:
             return True
         except SSL.ZeroReturnError:
@@ -299,7 +303,7 @@ class TlsChannel(asyncio.Protocol):
             return
         try:
             while not self._gone:
-                transport.deliver(self.tls.recv(_CHUNK_BYTES))
+                transport.deliver(self.tls.recv(_RECORD_BYTES))
         except SSL.WantReadError:
             self._flush()  # answers to key updates
         except SSL.ZeroReturnError:
