@@ -18,8 +18,8 @@ run: setup ## Boot the development image in QEMU, console on this terminal
 	@scripts/build-image buildernet-image-dev
 	@scripts/run
 
-demo: setup ## Build the production image, boot it, compare what it measured with the prediction
-	@scripts/build-image buildernet-image
+demo: setup ## Build the images, boot them, compare what was measured, verify a node from outside
+	@scripts/build-image
 	@$(PY) scripts/demo
 
 test: setup ## Linters, types and the whole suite but the slow part, image tests included

@@ -14,6 +14,7 @@ from rich.table import Table
 from buildernet.measure.digests import BANKS
 from buildernet.measure.explain import Comparison, Row, Verdict
 from buildernet.measure.live import LiveRow
+from tests.support.demo_attested import Answer
 
 STAGES: Final = (
     (r"BdsDxe: (loading|starting) Boot", "the firmware found the UKI on the disk and starts it"),
@@ -87,6 +88,21 @@ def print_verdict(comparison: Comparison, live: Sequence[LiveRow], *, seconds: f
         )
     else:
         console.print(f"[red]✗ this is not the published image[/] ({seconds:.0f} s)")
+
+
+def print_answers(taken: Answer, refused: Answer) -> None:
+    """Print what a third party got from the development image, and from a tampered copy of it."""
+    console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH, soft_wrap=True)
+    for title, answer, wanted in (
+        ("A third party asks the development image for its certificate, and for proof", taken, 0),
+        ("The same question to a copy of it with another kernel command line", refused, 1),
+    ):
+        console.print(f"\n[bold]{title}[/]\n[dim]$ {escape(answer.command)}[/]")
+        console.print(escape(answer.certificate + answer.said), highlight=False)
+        good = answer.status == wanted
+        words = {0: "taken", 1: "refused"}.get(answer.status, "not answered")
+        sign = "[green]✓" if good else "[red]✗"
+        console.print(f"{sign} {words} (exit {answer.status})[/]")
 
 
 def _event_table(comparison: Comparison, width: int) -> Table:
