@@ -64,7 +64,11 @@ async def served(run: Running) -> bool:
         return answer.status == 200 and b"BEGIN CERTIFICATE" in await answer.read()
 
 
-@pytest.mark.parametrize("sent", [b"", b"\x16", HELLO[:60], HELLO[:-1]])
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"\x16", HELLO[:60], HELLO[:-1]],
+    ids=["nothing", "one byte", "a part", "all but one"],
+)
 async def test_silent_clients_are_cut_and_starve_nobody(sent: bytes) -> None:
     async with attested_server(config(handshake_timeout_s=1)) as run, AsyncExitStack() as stack:
         silent = [await stack.enter_async_context(connection(run)) for _ in range(20)]
