@@ -19,6 +19,7 @@ from tests.harness.errors import HarnessError
 from tests.harness.guest_api import SYSTEM_API_PORT, GuestAPI
 from tests.harness.machine import Machine
 from tests.harness.qemu import Accelerator, MachineSpec
+from tests.support.demo_attested import ATTESTED_PORT
 
 BOOT_SECONDS: Final = 240.0
 """Under TCG on a loaded 2-core machine, retry included; about 25 s when idle."""
@@ -56,7 +57,9 @@ class Boots:
 
     def production(self) -> AbstractContextManager[Reading]:
         """The image as deployed, with a place for the test on its network."""
-        return self.read(replace(self.spec(self.image.disk), neighbour=True))
+        ports = (SYSTEM_API_PORT, ATTESTED_PORT)
+        spec = replace(self.spec(self.image.disk), guest_ports=ports, neighbour=True)
+        return self.read(spec)
 
     def direct(self) -> AbstractContextManager[Reading]:
         """The image's UKI by `-kernel`, its disk attached."""

@@ -10,13 +10,21 @@ import pytest
 from buildernet.node.firewall import read_ports
 from tests.harness.deadline import Deadline
 from tests.harness.guest_api import SYSTEM_API_PORT
-from tests.image.boots import Boots, Reading
+from tests.image.boots import BOOT_SECONDS, Boots, Reading
 from tests.image.explaining import explain
+from tests.support.demo_attested import (
+    ATTESTED_PORT,
+    ask,
+    copy_with_other_command_line,
+    wait_for_tls,
+)
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(600)]
 
 PORTS = Path(__file__).parents[2] / "services/config/ports.toml"
 SSH_PORT = 40192
+ATTESTED_SECONDS = 120
+"""From /livez until attested-proxy listens; about 10 s were seen, on two busy cores 30."""
 SSH_OPTIONS = (
     *("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR"),
     *("-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=30"),
@@ -38,11 +46,12 @@ def development(dev_image, boots, key, tmp_path_factory):
     public = key.with_suffix(".pub").read_text().strip()
     spec = replace(
         own.spec(dev_image.disk),
-        guest_ports=(SYSTEM_API_PORT, SSH_PORT),
+        guest_ports=(SYSTEM_API_PORT, SSH_PORT, ATTESTED_PORT),
         credentials=(("ssh.authorized_keys.root", public),),
         neighbour=True,
     )
     with own.read(spec) as reading:
+        wait_for_tls(reading.machine, Deadline.after(ATTESTED_SECONDS))
         yield reading
 
 
@@ -92,3 +101,35 @@ def test_open_ports_are_the_port_list(development):
 def test_no_unit_failed(development, key):
     result = in_guest(development, key, "systemctl --failed --plain --no-legend")
     assert (result.returncode, result.stdout) == (0, ""), result.stderr
+
+
+def test_a_third_party_takes_its_certificate(dev_image, development, tmp_path):
+    answer = ask(dev_image, development.machine.ports[ATTESTED_PORT], tmp_path)
+    assert answer.status == 0, answer.said
+    assert "BEGIN CERTIFICATE" in answer.certificate
+
+
+def test_a_third_party_does_not_take_it_for_production(image, development, tmp_path):
+    answer = ask(image, development.machine.ports[ATTESTED_PORT], tmp_path)
+    assert answer.status == 1, answer.said
+    assert "register rtmr1: expected" in answer.said
+    assert answer.certificate == ""
+
+
+def test_a_tampered_copy_is_refused(dev_image, boots, tmp_path):
+    own = Boots(dev_image, boots.accelerator, tmp_path, boots.report)
+    disk = copy_with_other_command_line(dev_image, tmp_path)
+    spec = replace(own.spec(disk), guest_ports=(SYSTEM_API_PORT, ATTESTED_PORT))
+    with own.start(spec) as machine:
+        wait_for_tls(machine, Deadline.after(BOOT_SECONDS))
+        answer = ask(dev_image, machine.ports[ATTESTED_PORT], tmp_path)
+    assert answer.status == 1, answer.said
+    assert "register rtmr1: expected" in answer.said
+    assert answer.certificate == ""
+
+
+def test_production_holds_no_simulator(image, dev_image):
+    simulator = ("simulated", "mfusepy", "public-chain", "minted")
+    for deployed, expected in ((image, False), (dev_image, True)):
+        listing = (deployed.disk.parent / "rootfs-files.json").read_text()
+        assert any(word in listing for word in simulator) is expected, deployed.disk.parent

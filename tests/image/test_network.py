@@ -8,17 +8,19 @@ import pytest
 from buildernet.node.firewall import read_ports
 from tests.harness.deadline import Deadline
 from tests.harness.guest_api import SYSTEM_API_PORT
+from tests.support.demo_attested import wait_for_tls
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(600)]
 
 PORTS = Path(__file__).parents[2] / "services/config/ports.toml"
 ALL_PORTS = range(1, 65536)
 SCAN_SECONDS = 120
-"""All TCP ports take about 5 s under TCG."""
+"""All TCP ports take about 5 s under TCG, after the last service has started."""
 
 
 def test_open_ports_are_the_port_list(production):
     listed = {port.port for port in read_ports(PORTS).of("production") if port.protocol == "tcp"}
     deadline = Deadline.after(SCAN_SECONDS)
+    wait_for_tls(production.machine, deadline)
     assert production.machine.scan_ports(ALL_PORTS, SYSTEM_API_PORT, deadline) == listed
     assert production.api.get("/livez"), "the API answers after the scan"
