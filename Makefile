@@ -18,8 +18,8 @@ run: setup ## Boot the development image in QEMU, console on this terminal
 	@scripts/build-image buildernet-image-dev
 	@scripts/run
 
-demo: setup ## Build the images, boot them, compare what was measured, verify a node from outside
-	@scripts/build-image
+demo: setup ## Build the image, boot it, compare what was measured, verify it from outside
+	@scripts/build-image buildernet-image-dev
 	@$(PY) scripts/demo
 
 test: setup ## Linters, types and the whole suite but the slow part, image tests included

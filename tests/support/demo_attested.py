@@ -34,6 +34,13 @@ class Answer:
     status: int
     said: str
     certificate: str
+    wanted: int
+    """Exit code that the demonstration is about: 0 taken, 1 refused."""
+
+    @property
+    def as_wanted(self) -> bool:
+        """Whether it went as demonstrated."""
+        return self.status == self.wanted
 
 
 def wait_for_tls(machine: Machine, deadline: Deadline) -> None:
@@ -59,7 +66,7 @@ def wait_for_tls(machine: Machine, deadline: Deadline) -> None:
             machine.require_running(min(PACE_SECONDS, seconds))
 
 
-def ask(image: DeployedImage, port: int, work: Path) -> Answer:
+def ask(image: DeployedImage, port: int, work: Path, *, taken: bool = True) -> Answer:
     """Run `attested-get` against a forwarded port, with the measurements the build published."""
     collateral, response = work / "collateral.json", work / "certificate.pem"
     response.unlink(missing_ok=True)
@@ -74,7 +81,8 @@ def ask(image: DeployedImage, port: int, work: Path) -> Answer:
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=GET_SECONDS, check=False)
     certificate = response.read_text() if response.exists() else ""
-    return Answer(shlex.join(command), done.returncode, done.stderr.strip(), certificate)
+    said = done.stderr.strip()
+    return Answer(shlex.join(command), done.returncode, said, certificate, wanted=int(not taken))
 
 
 def copy_with_other_command_line(image: DeployedImage, work: Path) -> Path:

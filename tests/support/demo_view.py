@@ -90,18 +90,18 @@ def print_verdict(comparison: Comparison, live: Sequence[LiveRow], *, seconds: f
         console.print(f"[red]✗ this is not the published image[/] ({seconds:.0f} s)")
 
 
-def print_answers(taken: Answer, refused: Answer) -> None:
-    """Print what a third party got from the development image, and from a tampered copy of it."""
+def print_answers(answers: Sequence[Answer]) -> None:
+    """Print what a third party got from the image, and from a tampered copy of it."""
     console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH, soft_wrap=True)
-    for title, answer, wanted in (
-        ("A third party asks the development image for its certificate, and for proof", taken, 0),
-        ("The same question to a copy of it with another kernel command line", refused, 1),
-    ):
-        console.print(f"\n[bold]{title}[/]\n[dim]$ {escape(answer.command)}[/]")
+    titles = {
+        0: "A third party asks the image for its certificate, and for proof",
+        1: "The same question to a copy of the image with another kernel command line",
+    }
+    for answer in answers:
+        console.print(f"\n[bold]{titles[answer.wanted]}[/]\n[dim]$ {escape(answer.command)}[/]")
         console.print(escape(answer.certificate + answer.said), highlight=False)
-        good = answer.status == wanted
         words = {0: "taken", 1: "refused"}.get(answer.status, "not answered")
-        sign = "[green]✓" if good else "[red]✗"
+        sign = "[green]✓" if answer.as_wanted else "[red]✗"
         console.print(f"{sign} {words} (exit {answer.status})[/]")
 
 
