@@ -34,6 +34,16 @@ def test_the_number_is_the_one_of_the_public_key(key: Path) -> None:
     assert key_number(str(key)) == public.split()[-1]
 
 
+def test_a_number_with_leading_zeros_is_shown_as_minisign_shows_it(
+    key: Path, tmp_path: Path
+) -> None:
+    comment, encoded = key.read_text().splitlines()
+    data = bytearray(base64.b64decode(encoded))
+    data[54:62] = bytes.fromhex("f303543f5a3a6b0b")
+    (tmp_path / "zeros").write_text(f"{comment}\n{base64.b64encode(data).decode()}\n")
+    assert key_number(str(tmp_path / "zeros")) == "B6B3A5A3F5403F3"
+
+
 def test_no_key_is_no_number() -> None:
     assert key_number("") == ""
 

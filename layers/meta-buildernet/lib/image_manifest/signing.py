@@ -27,7 +27,7 @@ def key_number(path: str) -> str:
         path: The secret key file; empty for "nobody signs".
 
     Returns:
-        Upper-case hex as minisign prints it, or "" without a key.
+        Upper-case hex as minisign prints it, without leading zeros, or "" without a key.
 
     Raises:
         ManifestError: No minisign key, or one with a password, which a build cannot ask for.
@@ -46,4 +46,4 @@ def key_number(path: str) -> str:
     if key[2:4] != _NOT_ENCRYPTED:
         hint = "minisign -C -W removes it from a copy"
         raise ManifestError(f"{path}: the key has a password, which a build cannot type", hint=hint)
-    return key[_NUMBER][::-1].hex().upper()
+    return f"{int.from_bytes(key[_NUMBER], 'little'):X}"
