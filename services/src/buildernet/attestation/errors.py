@@ -52,6 +52,20 @@ class StaleCollateralError(CollateralError):
     """Collateral is past its nextUpdate and could not be renewed."""
 
 
+class NodeStatementError(BuildernetError):
+    """What a node states about itself is malformed."""
+
+    exit_code = EXIT_BAD_INPUT
+
+
+class StaleEvidenceError(BuildernetError):
+    """Evidence or a statement is too old, or from the future."""
+
+
+class PossessionError(BuildernetError):
+    """A proof that somebody holds a key is malformed or wrong."""
+
+
 class PolicyError(BuildernetError):
     """A policy is unusable: unreadable, empty, or one that would accept anything."""
 
