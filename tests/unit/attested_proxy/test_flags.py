@@ -7,9 +7,10 @@ import pytest
 
 from buildernet.attested_proxy.config import ClientConfig, PeerPolicy, ServerConfig
 from buildernet.attested_proxy.evidence import AttestationType
-from buildernet.attested_proxy.flags import CLIENT, GET, SERVER, Flag, add_flags, overrides
+from buildernet.attested_proxy.flags import CLIENT, GET, SERVER
 from buildernet.base import config
 from buildernet.base.errors import ConfigError, UsageError
+from buildernet.base.flags import Flag, add_flags, overrides
 
 
 def found(flags: tuple[Flag, ...], line: str, **environment: str) -> dict[str, str]:

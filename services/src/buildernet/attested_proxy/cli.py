@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from buildernet.base import command, config, logs
+from buildernet.base.flags import add_flags, ignored_value, overrides
 
 _EXAMPLES: Final = """\
 examples:
@@ -32,7 +33,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     import uvloop
 
     from buildernet.attested_proxy.config import ServerConfig
-    from buildernet.attested_proxy.flags import SERVER, overrides
+    from buildernet.attested_proxy.flags import SERVER
     from buildernet.attested_proxy.running import run_server
 
     found = overrides(arguments, SERVER, os.environ)
@@ -47,7 +48,7 @@ def _connect(arguments: argparse.Namespace) -> None:
     import uvloop
 
     from buildernet.attested_proxy.config import ClientConfig
-    from buildernet.attested_proxy.flags import CLIENT, ignored_value, overrides
+    from buildernet.attested_proxy.flags import CLIENT
     from buildernet.attested_proxy.running import run_client
 
     found = overrides(arguments, CLIENT, os.environ)
@@ -61,7 +62,7 @@ def _connect(arguments: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from buildernet.attested_proxy.flags import CLIENT, SERVER, add_flags
+    from buildernet.attested_proxy.flags import CLIENT, SERVER
 
     parser = argparse.ArgumentParser(
         prog="attested-proxy",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from buildernet.base import command, config, logs
 from buildernet.base.errors import BuildernetError, UsageError
+from buildernet.base.flags import add_flags, overrides
 
 if TYPE_CHECKING:
     from buildernet.attested_proxy.config import PeerPolicy
@@ -92,7 +93,7 @@ def _measurements(arguments: argparse.Namespace) -> None:
 
 def _prepare(arguments: argparse.Namespace) -> "tuple[Target, PeerPolicy]":
     from buildernet.attested_proxy.config import AUTO, PeerPolicy
-    from buildernet.attested_proxy.flags import GET, overrides
+    from buildernet.attested_proxy.flags import GET
     from buildernet.attested_proxy.target import Target
 
     logs.configure(as_json=False, debug=arguments.log_debug == "true")
@@ -144,7 +145,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _parser(program: str, *, request: bool) -> argparse.ArgumentParser:
-    from buildernet.attested_proxy.flags import GET, add_flags
+    from buildernet.attested_proxy.flags import GET
 
     parser = argparse.ArgumentParser(
         prog=program,

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""Flags and environment variables of commands that replace others, mapped to our settings.
+
+The programs before ours name the same thing differently; every name works, and a test of each
+service sees to it that they are documented.
+"""
+
+import argparse
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from buildernet.base.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One setting, by its names on the command line and in the environment."""
+
+    names: tuple[str, ...]
+    key: str
+    """Dotted name of the setting; empty for a flag that is taken and has no effect."""
+    text: str
+    variables: tuple[str, ...] = ()
+    boolean: bool = False
+
+
+def add_flags(parser: argparse.ArgumentParser, flags: Iterable[Flag]) -> None:
+    """Let a parser take flags; booleans as `--flag`, `--flag=true` or `--flag=false`."""
+    for flag in flags:
+        named = f" (environment: {', '.join(flag.variables)})" if flag.variables else ""
+        parser.add_argument(
+            *flag.names,
+            dest=_dest(flag),
+            metavar="BOOL" if flag.boolean else "VALUE",
+            nargs="?" if flag.boolean else None,
+            const="true" if flag.boolean else None,
+            help=flag.text + named,
+        )
+
+
+def overrides(
+    arguments: argparse.Namespace, flags: Iterable[Flag], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the settings that flags and environment give; a flag wins.
+
+    Raises:
+        UsageError: Two variables of one setting differ.
+    """
+    found: dict[str, str] = {}
+    for flag in flags:
+        if not flag.key:
+            continue
+        values = {name: environment[name] for name in flag.variables if environment.get(name)}
+        given = getattr(arguments, _dest(flag))
+        if given is not None:
+            found[flag.key] = given
+        elif len(set(values.values())) > 1:
+            raise UsageError(f"{' and '.join(values)} differ", hint="they name the same setting")
+        elif values:
+            found[flag.key] = next(iter(values.values()))
+    return found
+
+
+def ignored_value(arguments: argparse.Namespace, name: str) -> str | None:
+    """Return what was given for a flag without a setting."""
+    value = getattr(arguments, name.lstrip("-").replace("-", "_"))
+    return None if value is None else str(value)
+
+
+def _dest(flag: Flag) -> str:
+    return flag.key or flag.names[0].lstrip("-").replace("-", "_")
