@@ -13,6 +13,9 @@ MAX_HEADERS: Final = 64
 BACKLOG: Final = 128
 """Connections the kernel holds while the event loop is busy."""
 
+HANDSHAKE_TIMEOUT_S: Final = 10.0
+"""A TLS handshake across the world takes under a second."""
+
 LINGER_S: Final = 1.0
 """How long the rest of a refused body is read, so that its sender gets to see the answer."""
 

@@ -2,14 +2,17 @@
 """One HTTP site with limits: listen, say so to systemd, stop gracefully on SIGTERM.
 
 `new_application` gives an application with health, metrics and the middlewares; the service adds
-its routes; `serve` runs it. TLS is what a `front` puts before it; authentication is not here.
+its routes; `serve` runs it. TLS is a context, or what a `front` puts before it; authentication is
+not here.
 """
 
 import asyncio
 import logging
 import signal
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -27,6 +30,18 @@ _log = logging.getLogger(__name__)
 
 Front = Callable[[Callable[[], asyncio.Protocol]], asyncio.Protocol]
 """Makes the protocol of a TCP connection, given what makes the HTTP server's: TLS stands here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An application and where it is served."""
+
+    app: web.Application
+    address: ListenAddress
+    front: Front | None = None
+    """What stands between its connections and HTTP; None for plain HTTP."""
+    tls: ssl.SSLContext | None = None
+    """Ordinary TLS before HTTP; what is loaded into it later serves the connections after that."""
 
 
 def new_application(service: str, *, limits: ServerLimits) -> web.Application:
@@ -62,7 +77,11 @@ def bare_application(*, limits: ServerLimits, metrics: HttpMetrics) -> web.Appli
 
 @asynccontextmanager
 async def listening(
-    app: web.Application, address: ListenAddress, *, front: Front | None = None
+    app: web.Application,
+    address: ListenAddress,
+    *,
+    front: Front | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[ListenAddress]:
     """Serve the application while the context is open; yields the address with its real port.
 
@@ -93,7 +112,7 @@ async def listening(
             return guard.accept(server)
 
         listener = await _listen(
-            make_protocol if front is None else lambda: front(make_protocol), address
+            make_protocol if front is None else lambda: front(make_protocol), address, tls
         )
         sweeper = asyncio.create_task(guard.sweep(server))
         try:
@@ -129,14 +148,23 @@ async def serve(
     Raises:
         ListenError: The address is in use or not ours.
     """
+    await serve_sites([*(Site(*other) for other in also), Site(app, address, front)])
+
+
+async def serve_sites(sites: Sequence[Site]) -> None:
+    """Serve several applications as `serve` does; they start in this order and stop in reverse.
+
+    Raises:
+        ListenError: One of the addresses is in use or not ours.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        for other, its_address in also:
-            await stack.enter_async_context(listening(other, its_address))
-        await stack.enter_async_context(listening(app, address, front=front))
+        for site in sites:
+            context = listening(site.app, site.address, front=site.front, tls=site.tls)
+            await stack.enter_async_context(context)
         notify.send(notify.READY)
         await stop.wait()
         _log.info("stopping")
@@ -145,12 +173,18 @@ async def serve(
 
 
 async def _listen(
-    factory: Callable[[], asyncio.Protocol], address: ListenAddress
+    factory: Callable[[], asyncio.Protocol], address: ListenAddress, tls: ssl.SSLContext | None
 ) -> asyncio.Server:
     loop = asyncio.get_running_loop()
     try:
         return await loop.create_server(
-            factory, address.host, address.port, backlog=fixed.BACKLOG, reuse_address=True
+            factory,
+            address.host,
+            address.port,
+            backlog=fixed.BACKLOG,
+            reuse_address=True,
+            ssl=tls,
+            ssl_handshake_timeout=None if tls is None else fixed.HANDSHAKE_TIMEOUT_S,
         )
     except OSError as exc:
         raise ListenError(
