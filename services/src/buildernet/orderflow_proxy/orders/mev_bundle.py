@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""The fields of an MEV-Share bundle, and the counter of its replacements.
+
+Reference: docs/protocols/orderflow-orders.md.
+"""
+
+from collections import OrderedDict
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from buildernet.ethereum.address import Address
+
+MAX_BODIES: Final = 50
+"""Entries of one bundle and its nested ones together, as the network's other implementations."""
+
+MAX_DEPTH: Final = 1
+"""A bundle in a bundle, no deeper."""
+
+MAX_REFUNDS: Final = 50
+"""Refunds and shares: at most one for each entry."""
+
+REMEMBERED_SLOTS: Final = 65_536
+"""Replacement counters that are kept, about 20 MiB; the Go proxy keeps 4096 for a minute."""
+
+
+def _null() -> None:
+    """Give a default that `omit_defaults` does not leave out."""
+
+
+class Inclusion(msgspec.Struct, frozen=True):
+    """The blocks that it may enter."""
+
+    block: str = msgspec.field(default_factory=lambda: "0x0")
+    max_block: str = msgspec.field(name="maxBlock", default_factory=lambda: "0x0")
+
+
+class Refund(msgspec.Struct, frozen=True, rename="camel"):
+    """What part of its gain an entry gets back."""
+
+    body_idx: int
+    percent: int
+
+
+class RefundShare(msgspec.Struct, frozen=True):
+    """Who gets what part of a refund."""
+
+    address: str
+    percent: int
+
+
+class Validity(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The refunds; members stand in the text only when set."""
+
+    refund: tuple[Refund, ...] | None = None
+    refund_config: tuple[RefundShare, ...] | None = None
+
+
+class Metadata(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What the first node puts in."""
+
+    signer: str | None = None
+    replacement_nonce: int | None = None
+    cancelled: bool | None = None
+
+
+class Body(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One entry: exactly one of a transaction and a bundle (a hash is refused)."""
+
+    hash: str | None = None
+    tx: str | None = None
+    bundle: "MevBundle | None" = None
+    can_revert: bool = False
+    revert_mode: str = ""
+
+
+class MevBundle(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The parameter as it travels, in the order in which the Go proxy writes its members."""
+
+    version: str = msgspec.field(default_factory=str)
+    replacement_uuid: str | None = None
+    inclusion: Inclusion = msgspec.field(default_factory=Inclusion)
+    body: tuple[Body, ...] | None = msgspec.field(default_factory=_null)
+    validity: Validity = msgspec.field(default_factory=Validity)
+    metadata: Metadata | None = None
+    privacy: msgspec.Raw | None = None
+
+
+class ReplacementCounter:
+    """Numbers a user's replacements of one slot from 0, in the order of their arrival.
+
+    Bounded: the slot used longest ago is forgotten and would start again from 0.
+    """
+
+    __slots__ = ("_limit", "_next")
+
+    def __init__(self, limit: int = REMEMBERED_SLOTS) -> None:
+        self._limit = limit
+        self._next: OrderedDict[tuple[UUID, Address], int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._next)
+
+    def take(self, uuid: UUID, signer: Address) -> int:
+        """Return the next number of a slot."""
+        slot = (uuid, signer)
+        number = self._next.pop(slot, 0)
+        self._next[slot] = number + 1
+        if len(self._next) > self._limit:
+            self._next.popitem(last=False)
+        return number

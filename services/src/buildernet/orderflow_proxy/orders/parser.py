@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""Turns a verified JSON-RPC request into an order: one parser per method."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from buildernet.ethereum.transaction import SenderCache
+from buildernet.ethereum.validation import MAINNET_CHAIN_ID
+from buildernet.orderflow_proxy.orders import (
+    cancel_bundle,
+    send_bundle,
+    send_mev_bundle,
+    send_raw_transaction,
+    subsidise_block,
+)
+from buildernet.orderflow_proxy.orders.errors import OrderParamsError, UnknownMethodError
+from buildernet.orderflow_proxy.orders.mev_bundle import ReplacementCounter
+from buildernet.orderflow_proxy.orders.parsed import OrderRequest, ParsedOrder, TransactionReader
+
+METHODS: Final = (
+    send_bundle.METHOD,
+    send_raw_transaction.METHOD,
+    cancel_bundle.METHOD,
+    send_mev_bundle.METHOD,
+    subsidise_block.METHOD,
+)
+"""Every method that carries an order."""
+
+_Parse = Callable[[bytes, OrderRequest], ParsedOrder]
+
+
+class OrderParser:
+    """Parses the orders of one node; holds what it remembers between them, all of it bounded."""
+
+    __slots__ = ("_methods",)
+
+    def __init__(
+        self, *, chain_id: int = MAINNET_CHAIN_ID, senders: SenderCache | None = None
+    ) -> None:
+        reader = TransactionReader(chain_id=chain_id, senders=senders)
+        replacements = ReplacementCounter()
+        self._methods: dict[str, _Parse] = {
+            send_bundle.METHOD: lambda param, request: send_bundle.parse_send_bundle(
+                param, request, reader
+            ),
+            send_raw_transaction.METHOD: lambda param, request: (
+                send_raw_transaction.parse_send_raw_transaction(param, request, reader)
+            ),
+            cancel_bundle.METHOD: cancel_bundle.parse_cancel_bundle,
+            send_mev_bundle.METHOD: lambda param, request: send_mev_bundle.parse_send_mev_bundle(
+                param, request, reader, replacements
+            ),
+            subsidise_block.METHOD: subsidise_block.parse_subsidise_block,
+        }
+
+    def parse(self, method: str, params: Sequence[bytes], request: OrderRequest) -> ParsedOrder:
+        """Read, complete, validate and serialise an order.
+
+        Args:
+            method: The JSON-RPC method.
+            params: The JSON text of each parameter (`bytes(msgspec.Raw)`); there must be one.
+            request: Who sent it, established by its signature.
+
+        Raises:
+            UnknownMethodError: The method carries no order.
+            OrderParamsError: The parameters are not of the method's shape, types and sizes.
+            OrderRuleError: A rule of the method or of Ethereum is broken.
+        """
+        parse = self._methods.get(method)
+        if parse is None:
+            raise UnknownMethodError(f"Method not found: {method[:80]}")
+        if len(params) != 1:
+            raise OrderParamsError(f"{method} takes one parameter, not {len(params)}")
+        return parse(params[0], request)
