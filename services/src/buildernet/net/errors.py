@@ -38,3 +38,26 @@ class FetchError(BuildernetError):
 
 class StoreError(BuildernetError):
     """A file of a store cannot be read or written."""
+
+
+class ExchangeError(BuildernetError):
+    """A request over a kept connection got no answer that can be read.
+
+    Attributes:
+        timed_out: The answer did not come in time.
+        reused: The connection had served a request before.
+        silent: Nothing of an answer arrived; together with `reused`: the peer closed an idle
+            connection at the moment it was used, and the request can go over another one.
+    """
+
+    def __init__(
+        self, message: str, *, timed_out: bool = False, reused: bool = False, silent: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.timed_out = timed_out
+        self.reused = reused
+        self.silent = silent
+
+
+class PinError(BuildernetError):
+    """A peer's certificate is not the one that is pinned, or what is pinned is no certificate."""

@@ -40,11 +40,21 @@ class HttpFetcher:
             async with self._session.get(url, timeout=timeout, allow_redirects=False) as answer:
                 if answer.status != 200:
                     raise FetchError(f"{url}: status {answer.status}")
-                body = bytearray()
-                async for chunk in answer.content.iter_any():
-                    body += chunk
-                    if len(body) > limit:
-                        raise FetchError(f"{url}: more than {limit} bytes")
-                return bytes(body), answer.headers
+                return await read_bounded(answer, limit=limit), answer.headers
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise FetchError(f"{url}: {str(exc) or type(exc).__name__}") from exc
+
+
+async def read_bounded(answer: aiohttp.ClientResponse, *, limit: int) -> bytes:
+    """Return the body of an answer.
+
+    Raises:
+        FetchError: It has more than `limit` bytes.
+        aiohttp.ClientError: The connection ends before it.
+    """
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise FetchError(f"{answer.url}: more than {limit} bytes")
+    return bytes(body)

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: MIT
+"""Takes orders to the local builder and, when a user sent them, to every peer: one hop.
+
+`delivering` opens everything, keeps it going (chain head, hub, builder's readiness) and ends it.
+What is promised about an order stands in docs/protocols/orderflow-delivery.md.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from prometheus_client import CollectorRegistry
+
+from buildernet.base.errors import BuildernetError, ConfigError
+from buildernet.ethereum.address import Address
+from buildernet.ethereum.signature import SigningKey
+from buildernet.orderflow_proxy.builder import BlockNumbers, Builder
+from buildernet.orderflow_proxy.hub import REFRESH_S, Credentials, HubClient, Registrar
+from buildernet.orderflow_proxy.order import Order, OrderSource
+from buildernet.orderflow_proxy.peer import MAX_LIST_BYTES, Peer, PeerList, parse_peers
+from buildernet.orderflow_proxy.peers import PeerSet, VerifyPeer, believe_hub
+from buildernet.orderflow_proxy.sending.forms import BatchEncoder
+from buildernet.orderflow_proxy.sending.head import ChainHead
+from buildernet.orderflow_proxy.sending.link import Link
+from buildernet.orderflow_proxy.sending.metrics import DeliveryMetrics
+from buildernet.orderflow_proxy.sending.parcel import pack
+
+DRAIN_S: Final = 3.0
+"""What waiting orders get when the proxy stops: enough for peers that answer, below the 10 s that
+stopping may take."""
+
+_DRAIN_STEP_S: Final = 0.02
+_SOONEST_REFRESH_S: Final = 2.0
+"""Of a list that a peer's certificate shows to be old: not more often, or one peer drives us."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    """Where everything is."""
+
+    builder_endpoint: str
+    """http URL of the builder's JSON-RPC."""
+    builder_ready_endpoint: str = ""
+    """http URL that answers 200 when the builder is ready; empty: it is when it can be reached."""
+    rpc_endpoint: str = ""
+    """http URL that answers `eth_blockNumber`; empty: orders expire by the clock."""
+    hub_endpoint: str = ""
+    """The hub, through the attested client; empty: only static peers."""
+    static_peers: Path | None = None
+    """JSON file in the hub's format, used instead of the hub: for development."""
+    connections_per_peer: int = 10
+    """Most connections to one peer."""
+    flashbots_signer: Address | None = None
+    """Who may send to the system side besides peers."""
+    certificate_file: Path | None = None
+    """The node's TLS certificate, registered at the hub each time it changes."""
+    own_certificate: str = ""
+    """PEM of the certificate of a proxy that ends TLS itself."""
+
+
+class NodeDelivery:
+    """The `Delivery` of a node."""
+
+    def __init__(
+        self, *, key: SigningKey, builder: Builder, peers: PeerSet, head: ChainHead
+    ) -> None:
+        """Join the parts.
+
+        Args:
+            key: Signs what goes out.
+            builder: Gets every order.
+            peers: Get what users send.
+            head: The chain's.
+        """
+        self._key = key
+        self._builder = builder
+        self._peers = peers
+        self._head = head
+
+    def submit(self, order: Order) -> None:
+        """Queue the order, for the builder first; returns at once.
+
+        Raises:
+            DeliveryFullError: The builder's queue is full. Nothing was queued anywhere.
+        """
+        self._builder.require_room(order)
+        now_s = asyncio.get_running_loop().time()
+        parcel = pack(order, key=self._key, now_s=now_s, head=self._head.number())
+        self._builder.put(parcel)
+        if order.source is OrderSource.USER:
+            for link in self._peers.links.values():
+                link.put(parcel)
+
+    def check_ready(self) -> None:
+        """Look whether orders would reach the builder.
+
+        Raises:
+            NotReadyError: The builder does not answer or is not ready.
+        """
+        self._builder.check_ready()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What `delivering` gives."""
+
+    delivery: NodeDelivery
+    peers: PeerSet
+    head: ChainHead
+    refresh: Callable[[], None]
+    """Asks for a new list of peers soon."""
+
+
+@asynccontextmanager
+async def delivering(
+    settings: DeliverySettings,
+    *,
+    key: SigningKey,
+    registry: CollectorRegistry,
+    verify: VerifyPeer = believe_hub,
+) -> AsyncIterator[Running]:
+    """Deliver while the context is open; leaving it gives waiting orders `DRAIN_S`.
+
+    Args:
+        settings: Where everything is.
+        key: This node's.
+        registry: Gets the metrics.
+        verify: Judges the evidence of peers.
+
+    Raises:
+        ConfigError: An endpoint is no http URL, or the file of static peers cannot be used.
+    """
+    head, metrics, wake = ChainHead(), DeliveryMetrics(registry), asyncio.Event()
+    builder = Builder(settings.builder_endpoint, head=head, metrics=metrics)
+    peers = PeerSet(
+        own=key.address,
+        flashbots=settings.flashbots_signer,
+        encoder=BatchEncoder(key),
+        head=head,
+        metrics=metrics,
+        connections=settings.connections_per_peer,
+        on_pin_mismatch=wake.set,
+        verify=verify,
+    )
+
+    def sweep() -> None:
+        for link in (builder.link, *peers.links.values()):
+            link.sweep()
+
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        jobs: list[Coroutine[None, None, None]] = [
+            builder.follow(session, settings.builder_ready_endpoint)
+        ]
+        fetch = (
+            BlockNumbers(session, settings.rpc_endpoint).fetch if settings.rpc_endpoint else None
+        )
+        jobs.append(head.follow(fetch, on_block=sweep))
+        if settings.static_peers is not None:
+            await peers.apply(load_static_peers(settings.static_peers))
+        elif settings.hub_endpoint:
+            hub = HubClient(session, settings.hub_endpoint)
+            registrar = Registrar(
+                hub,
+                Credentials(key.address, settings.certificate_file, settings.own_certificate),
+                on_error=metrics.hub_errors.inc,
+            )
+            jobs.append(follow_peers(hub.fetch_peers, peers, metrics, wake, registrar=registrar))
+        delivery = NodeDelivery(key=key, builder=builder, peers=peers, head=head)
+        try:
+            async with keeping(jobs):
+                try:
+                    yield Running(delivery, peers, head, wake.set)
+                finally:
+                    await drain((builder.link, *peers.links.values()))
+        finally:
+            await peers.close()
+            await builder.link.close()
+
+
+@asynccontextmanager
+async def keeping(jobs: Iterable[Coroutine[None, None, None]]) -> AsyncIterator[None]:
+    """Run endless jobs while the context is open; one that fails ends the context."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(job) for job in jobs]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def follow_peers(
+    fetch: Callable[[], Awaitable[PeerList]],
+    peers: PeerSet,
+    metrics: DeliveryMetrics,
+    wake: asyncio.Event,
+    *,
+    registrar: Registrar | None = None,
+    every_s: float = REFRESH_S,
+) -> None:
+    """Keep the list of peers fresh; runs until cancelled. A failed fetch keeps the last list.
+
+    Args:
+        fetch: One attempt.
+        peers: Get what it says.
+        metrics: Count failures.
+        wake: Set to fetch before the time.
+        registrar: Keeps this node registered; None for a sender that registers nothing.
+        every_s: Between two fetches.
+    """
+    while True:
+        if registrar is not None:
+            await registrar.register()
+        wake.clear()
+        try:
+            listed = await fetch()
+        except BuildernetError as exc:
+            metrics.hub_errors.inc()
+            _log.warning("peers_not_refreshed reason=%s", exc)
+        else:
+            for reason in listed.refused:
+                metrics.peers_refused.inc()
+                _log.warning("peer_entry_refused %s", reason)
+            found_self = await peers.apply(listed.peers)
+            if registrar is not None and listed.peers and not found_self:
+                registrar.forget()
+        await asyncio.sleep(min(_SOONEST_REFRESH_S, every_s))
+        try:
+            async with asyncio.timeout(max(every_s - _SOONEST_REFRESH_S, 0)):
+                await wake.wait()
+        except TimeoutError:
+            continue
+
+
+async def drain(links: Iterable[Link]) -> None:
+    """Wait until nothing waits any more, at most `DRAIN_S`."""
+    waiting = tuple(links)
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + DRAIN_S
+    # Many queues have no single event.
+    while loop.time() < end_s and not all(link.is_empty for link in waiting):  # noqa: ASYNC110
+        await asyncio.sleep(_DRAIN_STEP_S)
+
+
+def load_static_peers(path: Path) -> tuple[Peer, ...]:
+    """Read a file of peers in the hub's format; entries may say `"plain_http": true`.
+
+    Raises:
+        ConfigError: It cannot be read, or an entry of it cannot be used.
+    """
+    try:
+        with path.open("rb") as file:
+            listed = parse_peers(file.read(MAX_LIST_BYTES + 1), allow_plain=True)
+    except (OSError, BuildernetError) as exc:
+        raise ConfigError(f"cannot use {path}: {exc}") from exc
+    if listed.refused:  # here a person can mend it
+        raise ConfigError(f"cannot use {path}: {listed.refused[0]}")
+    return listed.peers

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""The number of the newest block: asked from the node's own execution client, kept between answers.
+
+Orders are retried until their block has passed, so somebody has to know which block is next. While
+the client does not answer, the head is carried forward by the clock: a block every 12 s at most.
+Being a block late costs a useless request; being early would lose an order, so it errs late.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Final
+
+from buildernet.base.errors import BuildernetError
+
+SECONDS_PER_BLOCK: Final = 12.0
+
+POLL_S: Final = 1.0
+"""A head that is a second old keeps an order a second too long in a queue."""
+
+FORGET_S: Final = 600.0
+"""After so long without an answer the carried head means nothing: slots may have been missed."""
+
+_log = logging.getLogger(__name__)
+
+FetchBlockNumber = Callable[[], Awaitable[int]]
+
+
+class ChainHead:
+    """What is known about the newest block."""
+
+    def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
+        """Know nothing.
+
+        Args:
+            clock: Monotonic seconds.
+        """
+        self._clock = clock
+        self._number: int | None = None
+        self._changed_s = 0.0
+        self._answered_s = 0.0
+
+    def learn(self, number: int) -> None:
+        """Take an answer; a lower number (a reorganisation, another client) is taken too."""
+        now = self._clock()
+        if number != self._number:
+            self._number, self._changed_s = number, now
+        self._answered_s = now
+
+    def number(self) -> int | None:
+        """Return the newest block as far as known; None before the first answer or long after."""
+        if self._number is None:
+            return None
+        silent_s = self._clock() - self._answered_s
+        if silent_s > FORGET_S:
+            return None
+        return self._number + int(silent_s // SECONDS_PER_BLOCK)
+
+    async def follow(
+        self,
+        fetch: FetchBlockNumber | None,
+        *,
+        every_s: float = POLL_S,
+        on_block: Callable[[], None],
+    ) -> None:
+        """Ask again and again; runs until cancelled.
+
+        Args:
+            fetch: One `eth_blockNumber`; raises BuildernetError when there is no answer. None:
+                nobody can be asked, only `on_block` is called.
+            every_s: Between two questions.
+            on_block: Called after each answer with another number, and as long as there is none.
+        """
+        answering = fetch is not None
+        while True:
+            before = self.number()
+            try:
+                if fetch is None:
+                    raise BuildernetError("no execution client is configured")
+                self.learn(await fetch())
+            except BuildernetError as exc:
+                if answering:
+                    _log.warning("chain_head_unknown reason=%s", exc)
+                answering = False
+            else:
+                if not answering:
+                    _log.info("chain_head_known number=%s", self._number)
+                answering = True
+            if not answering or self.number() != before:
+                on_block()
+            await asyncio.sleep(every_s)

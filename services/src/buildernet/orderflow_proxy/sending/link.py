@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: MIT
+"""The way to one destination: its queue, its connections, its retries. Others never wait for it.
+
+Driven by callbacks, without a task per request: an order handed to an idle link is written to a
+connection before `put` returns. Batches (`Form.max_orders` above 1) go at once when nothing is
+under way, else when they are full or `LINGER_S` old.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from buildernet.net.errors import ExchangeError, PinError
+from buildernet.net.keepalive import Answer, KeepAliveConnection
+from buildernet.net.pinning import PinnedPeer
+from buildernet.orderflow_proxy.sending.backoff import compute_backoff
+from buildernet.orderflow_proxy.sending.forms import Form, Judgement, Request, Verdict
+from buildernet.orderflow_proxy.sending.head import ChainHead
+from buildernet.orderflow_proxy.sending.metrics import DestinationMetrics
+from buildernet.orderflow_proxy.sending.outbox import DropReason, Outbox
+from buildernet.orderflow_proxy.sending.parcel import Parcel, Ticket
+
+LINGER_S: Final = 0.002
+"""How long orders are collected while a request is under way: below what a network adds."""
+
+MAX_ANSWER_BYTES: Final = 1 << 20
+"""Answers have 100 bytes; the protocol would allow 10 MiB, which nobody needs."""
+
+_log = logging.getLogger(__name__)
+
+
+class _Connection(KeepAliveConnection):
+    """A connection of a link."""
+
+    retired = False
+    """Ends after the request it carries."""
+    counted = False
+    """In the metric of open connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a link leads."""
+
+    host: str
+    port: int
+    pinned: PinnedPeer | None
+    """None for plain HTTP: the local builder, or a development peer."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTimes:
+    """How patient a link is."""
+
+    connect_s: float = 5.0
+    """TCP and TLS handshake across the world take under a second."""
+    answer_s: float = 10.0
+    """As the Go proxy; the sharing protocol gives a receiver 60 s that no order has."""
+
+
+class Link:
+    """Sends to one destination."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        target: Target,
+        form: Form,
+        head: ChainHead,
+        metrics: DestinationMetrics,
+        connections: int,
+        times: LinkTimes | None = None,
+        on_pin_mismatch: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Prepare; the first connection is opened with the first order or by `warm`.
+
+        Args:
+            name: For logs.
+            target: Where to.
+            form: How orders look there.
+            head: Tells which orders are over.
+            metrics: Counts.
+            connections: Most of them at once.
+            times: How patient.
+            on_pin_mismatch: Called when the peer shows another certificate: the list may be old.
+        """
+        self.name = name
+        self.target = target
+        self.form = form
+        self.head = head
+        self.metrics = metrics
+        self.outbox = Outbox(drop=self._dropped)
+        self.reachable: bool | None = None
+        """None before the first attempt."""
+        self._times = times or LinkTimes()
+        self._most = connections
+        self._on_pin_mismatch = on_pin_mismatch
+        self._idle: list[_Connection] = []
+        self._open: set[_Connection] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._flying = 0
+        self._failures = 0
+        self._closed_until_s = 0.0
+        self._lingering: asyncio.TimerHandle | None = None
+        self._lingered = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._ended = False
+
+    # --- from outside -------------------------------------------------------------------------
+
+    def put(self, parcel: Parcel) -> None:
+        """Queue an order; written at once when a connection is idle."""
+        self.metrics.accepted.inc()
+        self.metrics.waiting.inc()
+        self.outbox.put(parcel, now_s=_now_s())
+        self._pump()
+
+    def warm(self) -> None:
+        """Open a connection before the first order needs it."""
+        if not self._open and not self._connecting:
+            self._connect()
+
+    def probe(self) -> None:
+        """Open a connection if there is none and nothing else tries."""
+        if _now_s() >= self._closed_until_s:
+            self.warm()
+
+    def sweep(self) -> None:
+        """Drop what is over; called at each new block and now and then."""
+        self.outbox.sweep(now_s=_now_s(), head=self.head.number())
+
+    def retarget(self, target: Target, form: Form) -> None:
+        """Go elsewhere, or expect another certificate; what waits stays, connections do not."""
+        self.target, self.form = target, form
+        self._failures, self._closed_until_s = 0, 0.0
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+        for connection in self._open:  # the busy ones finish what they carry
+            connection.retired = True
+        for task in self._connecting:
+            task.cancel()
+        self._pump()
+
+    async def close(self) -> None:
+        """Drop what waits and end every connection."""
+        self._ended = True
+        for timer in (self._lingering, self._timer):
+            if timer is not None:
+                timer.cancel()
+        self.outbox.clear()
+        tasks = list(self._connecting)
+        for task in tasks:
+            task.cancel()
+        for connection in list(self._open):
+            connection.abort()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits and nothing is under way."""
+        return not len(self.outbox) and not self._flying
+
+    # --- sending ------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Send what can be sent now; see to it that the rest is looked at again."""
+        if self._ended:
+            return
+        now = _now_s()
+        if now < self._closed_until_s:
+            self._wake_at(self._closed_until_s)
+            return
+        while self.outbox.has_ready or self._is_due(now):
+            if self._must_linger():
+                return
+            connection = self._idle_connection()
+            if connection is None:
+                self._connect()
+                return
+            batch = self._take_batch(now)
+            if not batch:
+                self._idle.append(connection)
+                break
+            self._send(connection, batch, now)
+        if (due := self.outbox.next_due_s) is not None:
+            self._wake_at(due)
+
+    def _send(self, connection: _Connection, batch: list[Ticket], now: float) -> None:
+        for ticket in batch:
+            self.metrics.queued_ms.observe((now - ticket.queued_s) * 1000)
+        self.metrics.batch.observe(len(batch))
+        self._flying += 1
+        self._lingered = False
+        request = self.form.encode(batch)
+        connection.send(
+            request.data,
+            timeout_s=self._times.answer_s,
+            done=partial(self._answered, connection, batch, request, now),
+        )
+
+    def _take_batch(self, now: float) -> list[Ticket]:
+        head, batch, size = self.head.number(), list[Ticket](), 0
+        while len(batch) < self.form.max_orders:
+            ticket = self.outbox.take(now_s=now, head=head)
+            if ticket is None:
+                break
+            if batch and (ticket.alone or size + ticket.size > self.form.max_bytes):
+                self.outbox.put_back(ticket)
+                break
+            batch.append(ticket)
+            size += ticket.size
+            if ticket.alone:
+                break
+        return batch
+
+    def _must_linger(self) -> bool:
+        """Whether to wait for more orders; starts the timer that ends the wait."""
+        full = (
+            self.form.max_orders == 1
+            or not self._flying
+            or self._lingered
+            or len(self.outbox) >= self.form.max_orders
+            or self.outbox.size_bytes >= self.form.max_bytes
+        )
+        if full:
+            return False
+        if self._lingering is None:
+            self._lingering = asyncio.get_running_loop().call_later(LINGER_S, self._end_linger)
+        return True
+
+    def _end_linger(self) -> None:
+        self._lingering, self._lingered = None, True
+        self._pump()
+
+    def _is_due(self, now: float) -> bool:
+        due = self.outbox.next_due_s
+        return due is not None and due <= now
+
+    # --- answers ------------------------------------------------------------------------------
+
+    def _answered(
+        self,
+        connection: _Connection,
+        batch: list[Ticket],
+        request: Request,
+        sent_s: float,
+        outcome: Answer | ExchangeError,
+    ) -> None:
+        self._flying -= 1
+        now = _now_s()
+        if isinstance(outcome, ExchangeError):
+            self._unanswered(batch, outcome, now)
+            self._pump()
+            return
+        self.metrics.rpc_ms.observe((now - sent_s) * 1000)
+        self._judged(batch, request.judge(outcome), outcome, now)
+        if connection.usable and not connection.retired and not self._ended:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        self._pump()
+
+    def _judged(
+        self, batch: list[Ticket], judgement: Judgement, answer: Answer, now: float
+    ) -> None:
+        verdict = judgement.verdict
+        if verdict in (Verdict.DELIVERED, Verdict.REFUSED):
+            self._succeeded()
+            for index, ticket in enumerate(batch):
+                self.outbox.settle(ticket)
+                if verdict is Verdict.REFUSED or index in judgement.refused:
+                    self._dropped(ticket.parcel, DropReason.REFUSED)
+                else:
+                    self.metrics.delivered.inc()
+                    self.metrics.waiting.dec()
+        if verdict is not Verdict.DELIVERED:
+            self.metrics.rpc_errors.inc()
+        if verdict is Verdict.REFUSED or judgement.refused:
+            _log.info("order_refused peer=%s status=%d", self.name, answer.status)
+        if verdict is Verdict.BUSY:
+            self._failed(f"status {answer.status}", now)
+        if verdict in (Verdict.BUSY, Verdict.LATER, Verdict.AGAIN):
+            for ticket in reversed(batch):
+                ticket.alone = ticket.alone or verdict is Verdict.AGAIN
+                delay = compute_backoff(ticket.attempts + 1) if verdict is Verdict.LATER else None
+                self._put_back(ticket, not_before_s=None if delay is None else now + delay)
+
+    def _unanswered(self, batch: list[Ticket], error: ExchangeError, now: float) -> None:
+        if not (error.reused and error.silent):
+            self.metrics.rpc_errors.inc()
+            self._failed(error.message, now)
+        for ticket in reversed(batch):
+            self._put_back(ticket)
+
+    def _put_back(self, ticket: Ticket, *, not_before_s: float | None = None) -> None:
+        if self._ended:
+            self.outbox.settle(ticket)
+            self._dropped(ticket.parcel, DropReason.GONE)
+            return
+        self.metrics.retries.inc()
+        self.outbox.put_back(ticket, not_before_s=not_before_s)
+
+    def _dropped(self, _parcel: Parcel, reason: DropReason) -> None:
+        self.metrics.dropped[reason].inc()
+        self.metrics.waiting.dec()
+        if reason is DropReason.QUEUE_FULL:
+            self.metrics.stalling.inc()
+
+    # --- connections --------------------------------------------------------------------------
+
+    def _idle_connection(self) -> _Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable:
+                return connection
+        return None
+
+    def _connect(self) -> None:
+        probing = self._failures > 0 and bool(self._connecting or self._open)
+        if probing or len(self._open) + len(self._connecting) >= self._most or self._ended:
+            return  # the next answer, or the end of the running attempt, looks again
+        task = asyncio.get_running_loop().create_task(self._open_one())
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    async def _open_one(self) -> None:
+        loop, target = asyncio.get_running_loop(), self.target
+        pinned = target.pinned
+        connection = _Connection(max_body_bytes=MAX_ANSWER_BYTES, on_lost=self._lost)
+        try:
+            async with asyncio.timeout(self._times.connect_s):
+                transport, _ = await loop.create_connection(
+                    lambda: connection,
+                    target.host,
+                    target.port,
+                    ssl=None if pinned is None else pinned.context,
+                )
+            self._open.add(connection)
+            if pinned is not None:
+                pinned.verify(transport)
+        except (OSError, TimeoutError, PinError) as exc:
+            connection.abort()
+            if isinstance(exc, PinError):
+                self._on_pin_mismatch()
+            self._failed(str(exc) or "no connection in time", _now_s())
+            self._wake_at(self._closed_until_s)
+            return
+        self.metrics.connections.inc()
+        connection.counted = True
+        if not len(self.outbox):
+            self._succeeded()  # nobody else would find out; an order that waits finds out more
+        self._idle.append(connection)
+        loop.call_soon(self._pump)  # when this task no longer counts as connecting
+
+    def _lost(self, connection: KeepAliveConnection) -> None:
+        if not isinstance(connection, _Connection):
+            raise TypeError(connection)
+        self._open.discard(connection)
+        if connection.counted:
+            self.metrics.connections.dec()
+        if not self._ended and self.outbox.has_ready:
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    # --- failures -----------------------------------------------------------------------------
+
+    def _failed(self, reason: str, now: float) -> None:
+        if now >= self._closed_until_s:  # else: others that failed at the same time
+            self._failures += 1
+            self._closed_until_s = now + compute_backoff(self._failures)
+        if self.reachable is not False:
+            _log.warning("destination_unreachable peer=%s reason=%s", self.name, reason)
+        self.reachable = False
+
+    def _succeeded(self) -> None:
+        self._failures = 0
+        if not self.reachable:
+            _log.info("destination_reachable peer=%s", self.name)
+        self.reachable = True
+
+    def _wake_at(self, when_s: float) -> None:
+        if self._ended:
+            return
+        if self._timer is not None:
+            if self._timer.when() <= when_s:
+                return
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(when_s, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._pump()
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
