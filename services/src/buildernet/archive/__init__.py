@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The redistribution archive, outside the TEE: stores the orders that nodes received."""
+"""The redistribution archive: takes what the nodes received, keeps it, answers questions about it.
+
+It runs outside the TEE. The engine is ClickHouse's, in this process (chDB) or on a server.
+"""

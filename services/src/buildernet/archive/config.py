@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""Settings of `archive`; each is explained in docs/services/archive.md."""
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from buildernet.archive.clickhouse_server import ServerAddress
+from buildernet.base.config import require_range
+from buildernet.base.errors import ConfigError
+from buildernet.ethereum.address import Address
+from buildernet.ethereum.errors import AddressFormatError
+from buildernet.net.address import ListenAddress
+
+ENVIRONMENT_PREFIX: Final = "ARCHIVE_"
+
+DEFAULT_OPERATOR_ADDR: Final = "127.0.0.1:14894"
+
+_MIB: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A node that may send, besides those that the hub names."""
+
+    name: str
+    """Stands in the rows as the node's name."""
+    address: str
+    """What it signs with."""
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.name) <= 255:
+            raise ConfigError("senders: a name has 1 to 255 characters")
+        try:
+            Address.parse(self.address)
+        except AddressFormatError as exc:
+            raise ConfigError(f"senders: {exc}") from exc
+
+
+@dataclass(frozen=True, slots=True)
+class General:
+    """Where it listens and how it logs."""
+
+    listen_addr: str = "127.0.0.1:14893"
+    """HOST:PORT for the nodes."""
+    operator_listen_addr: str = DEFAULT_OPERATOR_ADDR
+    """HOST:PORT for questions, exports and metrics."""
+    operator_token_file: Path | None = None
+    """File with the token that questions must carry; demanded unless only this machine can ask."""
+    log_json: bool = True
+    log_debug: bool = False
+
+    def __post_init__(self) -> None:
+        ListenAddress.parse(self.listen_addr)
+        operator = ListenAddress.parse(self.operator_listen_addr)
+        local = operator.host == "localhost" or (
+            operator.host is not None and ip_address(operator.host).is_loopback
+        )
+        if not local and self.operator_token_file is None:
+            raise ConfigError(
+                f"operator_listen_addr {self.operator_listen_addr} is reachable from outside, "
+                "but questions need no token",
+                hint="set operator_token_file, or listen on 127.0.0.1",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where the rows go."""
+
+    data_dir: Path = Path("/var/lib/archive")
+    """Folder of the embedded engine."""
+    database_url: str = ""
+    """A ClickHouse server to use instead of the embedded engine."""
+    database_password_file: Path | None = None
+    max_memory_mb: int = 4096
+    """What the embedded engine may use."""
+    retention_months: int = 0
+    """Rows older than this are removed; 0 keeps them."""
+    insert_interval_ms: int = 250
+    max_waiting_mb: int = 128
+    """Rows not yet on disk; above it senders are told to wait."""
+
+    def __post_init__(self) -> None:
+        if self.database_url:
+            ServerAddress.parse(self.database_url)
+        require_range("max_memory_mb", self.max_memory_mb, low=512, high=1 << 20)
+        require_range("retention_months", self.retention_months, low=0, high=1200)
+        require_range("insert_interval_ms", self.insert_interval_ms, low=0, high=10_000)
+        require_range("max_waiting_mb", self.max_waiting_mb, low=16, high=1 << 14)
+
+    @property
+    def max_memory_bytes(self) -> int:
+        """The engine's limit in bytes."""
+        return self.max_memory_mb * _MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may send."""
+
+    hub_url: str = ""
+    """Builder hub whose active builders may send; empty: only `senders`."""
+    hub_refresh_s: int = 30
+
+    def __post_init__(self) -> None:
+        require_range("hub_refresh_s", self.hub_refresh_s, low=1, high=3600)
+        if self.hub_url and urlsplit(self.hub_url).scheme not in ("http", "https"):
+            raise ConfigError("hub_url is no http or https URL")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What senders together may cost."""
+
+    max_connections: int = 256
+    max_body_mb: int = 16
+    request_timeout_s: int = 30
+    idle_timeout_s: int = 90
+    """Nodes keep their connection between batches."""
+    max_requests: int = 16
+    """Bodies read and decoded at once; above it senders are told to wait."""
+
+    def __post_init__(self) -> None:
+        require_range("max_connections", self.max_connections, low=1, high=65536)
+        require_range("max_body_mb", self.max_body_mb, low=1, high=64)
+        require_range("request_timeout_s", self.request_timeout_s, low=1, high=600)
+        require_range("idle_timeout_s", self.idle_timeout_s, low=1, high=3600)
+        require_range("max_requests", self.max_requests, low=1, high=1024)
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The limit of one body in bytes."""
+        return self.max_body_mb * _MIB
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveConfig:
+    """The whole file."""
+
+    general: General = field(default_factory=General)
+    storage: Storage = field(default_factory=Storage)
+    access: Access = field(default_factory=Access)
+    limits: Limits = field(default_factory=Limits)
+    senders: tuple[Sender, ...] = ()

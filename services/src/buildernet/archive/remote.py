@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""Asks a running archive, for the command line."""
+
+import http.client
+import json
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, Final
+from urllib.parse import urlencode, urlsplit
+
+from buildernet.archive.errors import RemoteError
+
+_SECONDS: Final = 60
+_EXPORT_SECONDS: Final = 600
+"""Between two pieces of an export."""
+_MAX_PAGE_BYTES: Final = 256 << 20
+_MAX_ERROR_BYTES: Final = 64 * 1024
+_PIECE_BYTES: Final = 1 << 20
+
+
+class RemoteArchive:
+    """The operator's side of a running archive."""
+
+    def __init__(self, url: str, *, token: str | None = None) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            url: http or https, such as `http://127.0.0.1:14894`.
+            token: The operator's, or None.
+
+        Raises:
+            RemoteError: Another URL.
+        """
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise RemoteError(f"{url[:80]!r} is no http or https URL")
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def page(self, table: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """Return one page: `rows` and `next`.
+
+        Raises:
+            RemoteError: It is not reachable, refuses, or does not answer with a page.
+        """
+        with self._get(f"/api/v1/{table}", query, seconds=_SECONDS) as answer:
+            try:
+                page = json.loads(answer.read(_MAX_PAGE_BYTES))
+            except (ValueError, RecursionError, OSError, http.client.HTTPException) as exc:
+                raise RemoteError(f"{self._url} answered with no page of rows: {exc}") from exc
+        if not isinstance(page, dict) or not isinstance(page.get("rows"), list):
+            raise RemoteError(f"{self._url} answered with no page of rows")
+        return page
+
+    def export(self, table: str, query: Mapping[str, str], out: Path) -> int:
+        """Write a Parquet file whole or not at all; returns its size in bytes.
+
+        Raises:
+            RemoteError: It is not reachable, refuses, breaks off, or the file cannot be written.
+        """
+        size = 0
+        temporary = None
+        try:
+            with self._get(f"/api/v1/{table}/export", query, seconds=_EXPORT_SECONDS) as answer:
+                handle, temporary = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
+                with os.fdopen(handle, "wb") as file:
+                    while piece := answer.read(_PIECE_BYTES):
+                        file.write(piece)
+                        size += len(piece)
+                    file.flush()
+                    os.fsync(file.fileno())
+            Path(temporary).replace(out)
+        except (OSError, http.client.HTTPException) as exc:
+            raise RemoteError(f"export to {out} failed: {exc or type(exc).__name__}") from exc
+        finally:
+            if temporary is not None:
+                with suppress(FileNotFoundError):
+                    Path(temporary).unlink()
+        return size
+
+    def _get(self, path: str, query: Mapping[str, str], *, seconds: int) -> IO[bytes]:
+        url = f"{self._url}{path}?{urlencode(query)}"
+        request = urllib.request.Request(url, headers=self._headers)  # noqa: S310  (checked)
+        try:
+            answer: IO[bytes] = urllib.request.urlopen(request, timeout=seconds)  # noqa: S310
+        except urllib.error.HTTPError as exc:
+            with exc:
+                raise RemoteError(f"{self._url}: {_reason(exc)}") from exc
+        except (OSError, http.client.HTTPException) as exc:
+            raise RemoteError(
+                f"{self._url} does not answer: {exc}",
+                hint="is `archive serve` running? choose its operator address with --url",
+            ) from exc
+        return answer
+
+
+def _reason(exc: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.loads(exc.read(_MAX_ERROR_BYTES))["message"])
+    except (ValueError, KeyError, TypeError, OSError, RecursionError, http.client.HTTPException):
+        return f"status {exc.code}"
