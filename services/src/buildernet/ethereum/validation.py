@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The rules that need no state: whether any block of the chain may hold a transaction.
 
-Each rule has its own message. The tests compare the gas with the specification's own computation,
-which cannot run here because it needs the EVM.
+Each rule has its own message. The specification's own check needs the EVM and walks calldata byte
+by byte; the tests hold this one against it.
 
 Reference: EIP-155, EIP-2681 (nonce), EIP-3860 (init code), EIP-4844, EIP-7594 (blobs per
 transaction), EIP-7623 (floor), EIP-7702, EIP-7825 (gas limit).
