@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: MIT
+"""The admin API: what changes the registry. Every change is audited in its own transaction.
+
+Reference: specs/services.md section 4.4; the lists and deletions are ours.
+"""
+
+from typing import Final
+
+from aiohttp import web
+
+from buildernet.builder_hub.admin_guard import ACTOR
+from buildernet.builder_hub.answers import json_answer, path_name, raw_json
+from buildernet.builder_hub.builders import (
+    Builder,
+    activate_builder,
+    add_builder,
+    delete_builder,
+    parse_builder,
+    update_builder,
+)
+from buildernet.builder_hub.documents import (
+    get_configuration,
+    get_secrets,
+    parse_object,
+    set_configuration,
+    set_secrets,
+)
+from buildernet.builder_hub.errors import BadRequestError, UnknownError
+from buildernet.builder_hub.hub import HUB
+from buildernet.builder_hub.journal import fingerprint, write_audit
+from buildernet.builder_hub.measurement_store import (
+    activate_measurement,
+    add_measurement,
+    delete_measurement,
+)
+from buildernet.builder_hub.measurements import parse_posted
+from buildernet.builder_hub.registrations import deactivate_registration
+
+PREFIX: Final = "/api/admin/v1"
+
+
+def add_admin_routes(app: web.Application) -> None:
+    """Add the routes that change something, and those that show documents."""
+    router = app.router
+    router.add_post(f"{PREFIX}/measurements", post_measurements)
+    router.add_post(f"{PREFIX}/measurements/activation/{{name}}", post_measurement_activation)
+    router.add_delete(f"{PREFIX}/measurements/{{name}}", remove_measurement)
+    router.add_post(f"{PREFIX}/builders", post_builder)
+    router.add_put(f"{PREFIX}/builders/{{name}}", put_builder)
+    router.add_delete(f"{PREFIX}/builders/{{name}}", remove_builder)
+    router.add_post(f"{PREFIX}/builders/activation/{{name}}", post_builder_activation)
+    router.add_post(f"{PREFIX}/builders/configuration/{{name}}", post_configuration)
+    router.add_get(
+        f"{PREFIX}/builders/configuration/{{name}}/active", active_configuration, allow_head=False
+    )
+    router.add_get(
+        f"{PREFIX}/builders/configuration/{{name}}/full", full_configuration, allow_head=False
+    )
+    router.add_post(f"{PREFIX}/builders/secrets/{{name}}", post_secrets)
+    router.add_delete(f"{PREFIX}/registrations/{{number:[0-9]{{1,18}}}}", remove_registration)
+
+
+async def post_measurements(request: web.Request) -> web.Response:
+    """Add one measurement, or several: inactive until they are enabled."""
+    hub = request.app[HUB]
+    unsafe = hub.config.attestation.dangerously_accept_unattested_measurements
+    body = await request.read()
+    added = parse_posted(body, unsafe=unsafe)
+    async with hub.transaction() as connection:
+        for one in added:
+            await add_measurement(connection, one, at_ms=hub.now_ms)
+            await write_audit(
+                connection,
+                request[ACTOR],
+                "measurement_added",
+                one.name,
+                at_ms=hub.now_ms,
+                detail=one.render(),
+            )
+    return web.Response()
+
+
+async def post_measurement_activation(request: web.Request) -> web.Response:
+    """Enable or disable a measurement."""
+    hub, name = request.app[HUB], path_name(request)
+    enabled = _enabled(await request.read())
+    async with hub.transaction() as connection:
+        await activate_measurement(connection, name, enabled=enabled, at_ms=hub.now_ms)
+        action = "measurement_enabled" if enabled else "measurement_disabled"
+        await write_audit(connection, request[ACTOR], action, name, at_ms=hub.now_ms)
+    return web.Response()
+
+
+async def remove_measurement(request: web.Request) -> web.Response:
+    """Take a measurement out for good."""
+    hub, name = request.app[HUB], path_name(request)
+    async with hub.transaction() as connection:
+        await delete_measurement(connection, name, at_ms=hub.now_ms)
+        await write_audit(connection, request[ACTOR], "measurement_deleted", name, at_ms=hub.now_ms)
+    return web.Response()
+
+
+async def post_builder(request: web.Request) -> web.Response:
+    """Add a builder: inactive until it is enabled."""
+    hub = request.app[HUB]
+    builder = parse_builder(parse_object(await request.read()))
+    async with hub.transaction() as connection:
+        await add_builder(connection, builder, at_ms=hub.now_ms)
+        await write_audit(
+            connection,
+            request[ACTOR],
+            "builder_added",
+            builder.name,
+            at_ms=hub.now_ms,
+            detail=_addresses(builder),
+        )
+    return web.Response()
+
+
+async def put_builder(request: web.Request) -> web.Response:
+    """Change addresses and network of a builder."""
+    hub, name = request.app[HUB], path_name(request)
+    builder = parse_builder({**parse_object(await request.read()), "name": name})
+    async with hub.transaction() as connection:
+        await update_builder(connection, builder, at_ms=hub.now_ms)
+        await write_audit(
+            connection,
+            request[ACTOR],
+            "builder_changed",
+            name,
+            at_ms=hub.now_ms,
+            detail=_addresses(builder),
+        )
+    return web.Response()
+
+
+async def remove_builder(request: web.Request) -> web.Response:
+    """Take a builder out for good; its history stays."""
+    hub, name = request.app[HUB], path_name(request)
+    async with hub.transaction() as connection:
+        await delete_builder(connection, name, at_ms=hub.now_ms)
+        await write_audit(connection, request[ACTOR], "builder_deleted", name, at_ms=hub.now_ms)
+    return web.Response()
+
+
+async def post_builder_activation(request: web.Request) -> web.Response:
+    """Enable or disable a builder."""
+    hub, name = request.app[HUB], path_name(request)
+    enabled = _enabled(await request.read())
+    async with hub.transaction() as connection:
+        await activate_builder(connection, name, enabled=enabled, at_ms=hub.now_ms)
+        action = "builder_enabled" if enabled else "builder_disabled"
+        await write_audit(connection, request[ACTOR], action, name, at_ms=hub.now_ms)
+    return web.Response()
+
+
+async def post_configuration(request: web.Request) -> web.Response:
+    """Give a builder a configuration; the one before is kept."""
+    hub, name = request.app[HUB], path_name(request)
+    document = await request.read()
+    async with hub.transaction() as connection:
+        await set_configuration(connection, name, document, at_ms=hub.now_ms)
+        await write_audit(
+            connection,
+            request[ACTOR],
+            "configuration_set",
+            name,
+            at_ms=hub.now_ms,
+            detail=fingerprint(document),
+        )
+    return web.Response()
+
+
+async def active_configuration(request: web.Request) -> web.Response:
+    """Answer with a builder's configuration as it was sent."""
+    async with request.app[HUB].transaction() as connection:
+        return raw_json(await get_configuration(connection, path_name(request)))
+
+
+async def full_configuration(request: web.Request) -> web.Response:
+    """Answer with a builder's secrets document; who read it is audited."""
+    hub, name = request.app[HUB], path_name(request)
+    async with hub.transaction() as connection:
+        document = await get_secrets(connection, name, sealer=hub.sealer)
+        if document is None:
+            raise UnknownError(f"no secrets of {name[:80]}")
+        await write_audit(connection, request[ACTOR], "secrets_read", name, at_ms=hub.now_ms)
+    return raw_json(document.decode())
+
+
+async def post_secrets(request: web.Request) -> web.Response:
+    """Give a builder the document it is configured with, encrypted at once."""
+    hub, name = request.app[HUB], path_name(request)
+    document = await request.read()
+    async with hub.transaction() as connection:
+        await set_secrets(connection, name, document, sealer=hub.sealer, at_ms=hub.now_ms)
+        # No hash: a short secret could be guessed from it.
+        await write_audit(
+            connection,
+            request[ACTOR],
+            "secrets_set",
+            name,
+            at_ms=hub.now_ms,
+            detail={"bytes": len(document)},
+        )
+    return web.Response()
+
+
+async def remove_registration(request: web.Request) -> web.Response:
+    """Take a registered credential back."""
+    hub, number = request.app[HUB], int(request.match_info["number"])
+    async with hub.transaction() as connection:
+        gone = await deactivate_registration(connection, number, at_ms=hub.now_ms)
+        await write_audit(
+            connection,
+            request[ACTOR],
+            "registration_removed",
+            str(gone["builder_name"]),
+            at_ms=hub.now_ms,
+            detail={"registration": number, "service": gone["service"]},
+        )
+    return json_answer(gone)
+
+
+def _enabled(body: bytes) -> bool:
+    enabled = parse_object(body).get("enabled")
+    if not isinstance(enabled, bool):
+        raise BadRequestError("enabled is neither true nor false")
+    return enabled
+
+
+def _addresses(builder: Builder) -> dict[str, object]:
+    return {
+        "ip_address": builder.ip_address,
+        "dns_name": builder.dns_name or "",
+        "network": builder.network,
+    }

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Versions of the database's schema; `migrate.py` applies them."""
