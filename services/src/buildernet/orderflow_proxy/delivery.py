@@ -45,8 +45,8 @@ _log = logging.getLogger(__name__)
 class DeliverySettings:
     """Where everything is."""
 
-    builder_endpoint: str
-    """http URL of the builder's JSON-RPC."""
+    builder_endpoint: str = ""
+    """http URL of the builder's JSON-RPC; empty: orders go to peers alone."""
     builder_ready_endpoint: str = ""
     """http URL that answers 200 when the builder is ready; empty: it is when it can be reached."""
     rpc_endpoint: str = ""
@@ -55,6 +55,14 @@ class DeliverySettings:
     """The hub, through the attested client; empty: only static peers."""
     static_peers: Path | None = None
     """JSON file in the hub's format, used instead of the hub: for development."""
+    is_internal_list: bool = False
+    """Fetch the hub's internal list, and register nothing: for a sender outside the TEE."""
+    update_interval_s: float = REFRESH_S
+    """Between two fetches of the list."""
+    node_name: str = ""
+    """This node's name at the hub: its own entry is skipped by name as well as by address."""
+    forward: bool = True
+    """Whether users' orders go to peers."""
     connections_per_peer: int = 10
     """Most connections to one peer."""
     flashbots_signer: Address | None = None
@@ -69,16 +77,24 @@ class NodeDelivery:
     """The `Delivery` of a node."""
 
     def __init__(
-        self, *, key: SigningKey, builder: Builder, peers: PeerSet, head: ChainHead
+        self,
+        *,
+        key: SigningKey,
+        builder: Builder | None,
+        peers: PeerSet,
+        head: ChainHead,
+        forward: bool = True,
     ) -> None:
         """Join the parts.
 
         Args:
             key: Signs what goes out.
-            builder: Gets every order.
+            builder: Gets every order; None: there is none here.
             peers: Get what users send.
             head: The chain's.
+            forward: Whether they do.
         """
+        self._forward = forward
         self._key = key
         self._builder = builder
         self._peers = peers
@@ -90,11 +106,13 @@ class NodeDelivery:
         Raises:
             DeliveryFullError: The builder's queue is full. Nothing was queued anywhere.
         """
-        self._builder.require_room(order)
+        if self._builder is not None:
+            self._builder.require_room(order)
         now_s = asyncio.get_running_loop().time()
         parcel = pack(order, key=self._key, now_s=now_s, head=self._head.number())
-        self._builder.put(parcel)
-        if order.source is OrderSource.USER:
+        if self._builder is not None:
+            self._builder.put(parcel)
+        if order.source is OrderSource.USER and self._forward:
             for link in self._peers.links.values():
                 link.put(parcel)
 
@@ -104,7 +122,8 @@ class NodeDelivery:
         Raises:
             NotReadyError: The builder does not answer or is not ready.
         """
-        self._builder.check_ready()
+        if self._builder is not None:
+            self._builder.check_ready()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +157,12 @@ async def delivering(
         ConfigError: An endpoint is no http URL, or the file of static peers cannot be used.
     """
     head, metrics, wake = ChainHead(), DeliveryMetrics(registry), asyncio.Event()
-    builder = Builder(settings.builder_endpoint, head=head, metrics=metrics)
+    builder = None
+    if settings.builder_endpoint:
+        builder = Builder(settings.builder_endpoint, head=head, metrics=metrics)
     peers = PeerSet(
         own=key.address,
+        own_name=settings.node_name,
         flashbots=settings.flashbots_signer,
         encoder=BatchEncoder(key),
         head=head,
@@ -149,51 +171,80 @@ async def delivering(
         on_pin_mismatch=wake.set,
         verify=verify,
     )
+    if settings.static_peers is not None:
+        await peers.apply(load_static_peers(settings.static_peers))
+
+    def links() -> tuple[Link, ...]:
+        return (*([] if builder is None else [builder.link]), *peers.links.values())
 
     def sweep() -> None:
-        for link in (builder.link, *peers.links.values()):
+        for link in links():
             link.sweep()
 
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        jobs: list[Coroutine[None, None, None]] = [
-            builder.follow(session, settings.builder_ready_endpoint)
-        ]
-        fetch = (
-            BlockNumbers(session, settings.rpc_endpoint).fetch if settings.rpc_endpoint else None
+        endpoint = settings.rpc_endpoint
+        fetch = BlockNumbers(session, endpoint).fetch if endpoint else None
+        jobs: list[Coroutine[None, None, None]] = [head.follow(fetch, on_block=sweep)]
+        if builder is not None:
+            jobs.append(builder.follow(session, settings.builder_ready_endpoint))
+        if settings.hub_endpoint and settings.static_peers is None:
+            jobs.append(_follow_hub(session, settings, key, peers, metrics, wake))
+        delivery = NodeDelivery(
+            key=key, builder=builder, peers=peers, head=head, forward=settings.forward
         )
-        jobs.append(head.follow(fetch, on_block=sweep))
-        if settings.static_peers is not None:
-            await peers.apply(load_static_peers(settings.static_peers))
-        elif settings.hub_endpoint:
-            hub = HubClient(session, settings.hub_endpoint)
-            registrar = Registrar(
-                hub,
-                Credentials(key.address, settings.certificate_file, settings.own_certificate),
-                on_error=metrics.hub_errors.inc,
-            )
-            jobs.append(follow_peers(hub.fetch_peers, peers, metrics, wake, registrar=registrar))
-        delivery = NodeDelivery(key=key, builder=builder, peers=peers, head=head)
         try:
             async with keeping(jobs):
                 try:
                     yield Running(delivery, peers, head, wake.set)
                 finally:
-                    await drain((builder.link, *peers.links.values()))
+                    await drain(links())
         finally:
             await peers.close()
-            await builder.link.close()
+            if builder is not None:
+                await builder.link.close()
+
+
+def _follow_hub(
+    session: aiohttp.ClientSession,
+    settings: DeliverySettings,
+    key: SigningKey,
+    peers: PeerSet,
+    metrics: DeliveryMetrics,
+    wake: asyncio.Event,
+) -> Coroutine[None, None, None]:
+    hub = HubClient(session, settings.hub_endpoint, is_internal=settings.is_internal_list)
+    registrar = None
+    if not settings.is_internal_list:
+        registrar = Registrar(
+            hub,
+            Credentials(key.address, settings.certificate_file, settings.own_certificate),
+            on_error=metrics.hub_errors.inc,
+        )
+    return follow_peers(
+        hub.fetch_peers,
+        peers,
+        metrics,
+        wake,
+        registrar=registrar,
+        every_s=settings.update_interval_s,
+    )
 
 
 @asynccontextmanager
 async def keeping(jobs: Iterable[Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    """Run endless jobs while the context is open; one that fails ends the context."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(job) for job in jobs]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
+    """Run endless jobs while the context is open; the error of one ends it."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(job) for job in jobs]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+    except BaseExceptionGroup as exc:
+        if len(exc.exceptions) > 1:
+            raise
+        raise exc.exceptions[0] from None
 
 
 async def follow_peers(

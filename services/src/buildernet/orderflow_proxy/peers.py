@@ -40,6 +40,7 @@ class PeerSet:
         self,
         *,
         own: Address,
+        own_name: str = "",
         flashbots: Address | None,
         encoder: BatchEncoder,
         head: ChainHead,
@@ -52,6 +53,7 @@ class PeerSet:
 
         Args:
             own: This node's signing address: its own entry is skipped.
+            own_name: This node's name at the hub; `-` counts as `_`. Empty: not known.
             flashbots: Who may send besides peers.
             encoder: Makes batches.
             head: The chain's.
@@ -61,6 +63,7 @@ class PeerSet:
             verify: Asked about every new or changed entry before it counts.
         """
         self._own = own
+        self._own_name = _plain_name(own_name)
         self._flashbots = flashbots
         self._encoder = encoder
         self._head = head
@@ -101,6 +104,8 @@ class PeerSet:
         for peer in listed:
             if peer.address == self._own:
                 found_self = True
+            elif self._own_name and _plain_name(peer.name) == self._own_name:
+                _log.info("own_entry_has_another_key peer=%s", peer.name)  # of an earlier start
             elif await self._is_believed(peer):
                 wanted[peer.name] = peer
         for name in [*self._peers]:
@@ -173,6 +178,10 @@ class PeerSet:
             host=f"{host}:{peer.port}",
             on_json_rpc=lambda: _log.info("peer_speaks_json_rpc peer=%s", peer.name),
         )
+
+
+def _plain_name(name: str) -> str:
+    return name.replace("-", "_")
 
 
 def _route(peer: Peer) -> tuple[str, int, str, bool]:

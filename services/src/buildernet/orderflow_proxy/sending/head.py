@@ -61,7 +61,6 @@ class ChainHead:
         self,
         fetch: FetchBlockNumber | None,
         *,
-        every_s: float = POLL_S,
         on_block: Callable[[], None],
     ) -> None:
         """Ask again and again; runs until cancelled.
@@ -69,7 +68,6 @@ class ChainHead:
         Args:
             fetch: One `eth_blockNumber`; raises BuildernetError when there is no answer. None:
                 nobody can be asked, only `on_block` is called.
-            every_s: Between two questions.
             on_block: Called after each answer with another number, and as long as there is none.
         """
         answering = fetch is not None
@@ -89,4 +87,4 @@ class ChainHead:
                 answering = True
             if not answering or self.number() != before:
                 on_block()
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(POLL_S)
