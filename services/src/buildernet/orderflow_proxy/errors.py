@@ -8,7 +8,6 @@ RequestError (net)
 │   └── ShareSourceError     403   the node is not one of the hub's
 └── JsonRpcError (net.jsonrpc)
     ├── SignatureRefusedError  400   -32603, as FlowProxy has it
-    ├── OrderParamsError       400   -32602, the order itself is at fault
     ├── UnknownSenderError     403   -32603, nobody we know signs on the system side
     ├── RateLimitedError       429   -32603
     ├── ArchiveBehindError     503   -32603, "Disk full"
@@ -17,7 +16,7 @@ RequestError (net)
 """
 
 from buildernet.net.errors import RequestError
-from buildernet.net.jsonrpc import INTERNAL_ERROR, InvalidParamsError, JsonRpcError
+from buildernet.net.jsonrpc import INTERNAL_ERROR, JsonRpcError
 
 
 class ShareError(RequestError):
@@ -40,10 +39,6 @@ class SignatureRefusedError(JsonRpcError):
     """The signature header is missing, malformed or not over this body."""
 
     code = INTERNAL_ERROR
-
-
-class OrderParamsError(InvalidParamsError):
-    """An order breaks a rule of its method or of Ethereum."""
 
 
 class UnknownSenderError(JsonRpcError):

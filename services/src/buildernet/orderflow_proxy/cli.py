@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Command `orderflow-proxy`: `receiver` in the node, `sender` outside it."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from buildernet.base import command, config, logs
+from buildernet.base.flags import add_flags, overrides
+
+_EXAMPLES: Final = """\
+examples:
+  orderflow-proxy receiver --config /etc/buildernet/orderflow-proxy.toml
+  orderflow-proxy receiver --user-listen-addr 127.0.0.1:5543 --builder-endpoint http://127.0.0.1:8645
+  BUILDERHUB_ENDPOINT=http://127.0.0.1:7937 orderflow-proxy receiver --builder-name node_1
+
+A flag wins over the environment, the environment over the file, the file over the defaults.
+"""
+
+_BODY_LIMIT: Final = "limits.max_body_bytes"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    run = _receive
+    return command.run(lambda: run(arguments), program="orderflow-proxy", debug=arguments.debug)
+
+
+def _receive(arguments: argparse.Namespace) -> None:
+    # Here, so that --help and a wrong flag answer at once on a slow processor.
+    import uvloop
+
+    from buildernet.orderflow_proxy.config import ENVIRONMENT_PREFIX, ReceiverConfig
+    from buildernet.orderflow_proxy.flags import RECEIVER
+    from buildernet.orderflow_proxy.running import run_receiver
+
+    found = overrides(arguments, RECEIVER, os.environ)
+    if found.get(_BODY_LIMIT) == "0":  # the Go proxy's way of saying: the default
+        del found[_BODY_LIMIT]
+    settings = config.load(
+        ReceiverConfig,
+        path=arguments.config,
+        prefix=ENVIRONMENT_PREFIX,
+        environment=os.environ,
+        overrides=found,
+    )
+    logs.configure(as_json=settings.logging.log_json, debug=settings.logging.log_debug)
+    uvloop.run(run_receiver(settings))
+
+
+def _parser() -> argparse.ArgumentParser:
+    from buildernet.orderflow_proxy.flags import RECEIVER
+
+    parser = argparse.ArgumentParser(
+        prog="orderflow-proxy",
+        description="Takes orders from users and peers; hands them to the builder and the network.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    text = "in the node: users and peers in, builder, peers and archive out"
+    receiver = verbs.add_parser("receiver", help=text, description=text, allow_abbrev=False)
+    receiver.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
+    receiver.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    add_flags(receiver, RECEIVER)
+    return parser

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+"""Settings of `orderflow-proxy receiver`; each is explained in docs/services/orderflow-proxy.md."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from buildernet.base.config import require_range
+from buildernet.base.errors import ConfigError
+from buildernet.ethereum.address import Address
+from buildernet.ethereum.errors import AddressFormatError
+from buildernet.net.address import ListenAddress
+
+ENVIRONMENT_PREFIX: Final = "ORDERFLOW_PROXY_"
+
+_FLASHBOTS: Final = "0x5015Fa72E34f75A9eC64f44a4Fcf0837919D1bB7"
+"""What Flashbots' own sender signs with, as the Go proxy has it."""
+
+_MAX_BODY: Final = 64 * 1024 * 1024
+"""Twice the Go proxy's limit; a body and what it turns into are held in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Table `[listen]`: where it listens."""
+
+    user_addr: str = "127.0.0.1:5543"
+    """HOST:PORT for users; HAProxy stands in front at 443."""
+    system_addr: str = "127.0.0.1:5542"
+    """HOST:PORT for peers and Flashbots; HAProxy stands in front at 5544."""
+    metrics_addr: str = "127.0.0.1:8090"
+    """HOST:PORT of /metrics in plain HTTP; empty for nowhere: users must not read it."""
+    certificate_file: Path | None = None
+    """PEM chain: both listeners speak TLS 1.3 themselves. Read again when it changes."""
+    private_key_file: Path | None = None
+    """PEM key of it."""
+    trust_forwarded_for: bool = True
+    """Take a client's name for the log from X-Forwarded-For when loopback sends it."""
+
+    def __post_init__(self) -> None:
+        for address in (self.user_addr, self.system_addr, self.metrics_addr or ":0"):
+            ListenAddress.parse(address)
+        if (self.certificate_file is None) != (self.private_key_file is None):
+            raise ConfigError("certificate_file and private_key_file belong together")
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """Table `[builder]`: the local builder and its Ethereum node."""
+
+    endpoint: str = "http://127.0.0.1:8645"
+    """JSON-RPC of the builder; empty: orders go to peers alone."""
+    ready_endpoint: str = ""
+    """Base URL whose /readyz says whether the builder takes orders; empty: not asked."""
+    rpc_endpoint: str = "http://127.0.0.1:8545"
+    """JSON-RPC with eth_blockNumber; empty: orders expire by time alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peering:
+    """Table `[peering]`: who the other nodes are, and who this one is."""
+
+    hub_endpoint: str = ""
+    """Base URL of the builder hub, normally the attested client; empty: no hub."""
+    peers_file: Path | None = None
+    """JSON file with peers instead of a hub, for development."""
+    node_name: str = ""
+    """This node's name at the hub, so that it never sends to itself; `-` counts as `_`."""
+    signing_key_file: Path | None = None
+    """Key that signs what this node sends; by default a new one at each start."""
+    registered_certificate_file: Path | None = None
+    """PEM of the certificate that HAProxy shows, registered at the hub whenever it changes."""
+    flashbots_address: str = _FLASHBOTS
+    """Signer that may send to the system side besides the peers."""
+    connections_per_peer: int = 10
+    """Connections that are kept to one peer at most."""
+    update_interval_s: int = 30
+    """How often the list of peers is fetched."""
+    forward: bool = True
+    """Send users' orders to the peers."""
+
+    def __post_init__(self) -> None:
+        require_range("connections_per_peer", self.connections_per_peer, low=1, high=1024)
+        require_range("update_interval_s", self.update_interval_s, low=1, high=3600)
+        if self.hub_endpoint and self.peers_file is not None:
+            raise ConfigError("hub_endpoint and peers_file exclude one another")
+        try:
+            Address.parse(self.flashbots_address)
+        except AddressFormatError as exc:
+            raise ConfigError(f"flashbots_address: {exc}") from exc
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Table `[archive]`: the redistribution archive and what waits for it on disk."""
+
+    endpoint: str = ""
+    """Base URL of the archive; empty: nothing is archived."""
+    spool_dir: Path = Path("/var/lib/orderflow-proxy/spool")
+    """What the archive has not yet confirmed."""
+    spool_max_mb: int = 10_240
+    """Most the spool may hold."""
+    reject_above_mb: int = 1024
+    """Users are refused with `Disk full` above this."""
+    resume_below_mb: int = 512
+    """And served again below this."""
+
+    def __post_init__(self) -> None:
+        require_range("spool_max_mb", self.spool_max_mb, low=1, high=1 << 24)
+        require_range("reject_above_mb", self.reject_above_mb, low=1, high=self.spool_max_mb)
+        require_range("resume_below_mb", self.resume_below_mb, low=0, high=self.reject_above_mb)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Table `[limits]`: what one client may cost."""
+
+    max_body_bytes: int = 10 * 1024 * 1024
+    """Of a JSON-RPC request; /orderflow/share has its own, 1 MiB."""
+    max_txs_per_bundle: int = 100
+    """Transactions of one bundle."""
+    orders_per_second: int = 500
+    """Of one signer on the user side; 0 for no limit."""
+    max_user_connections: int = 4096
+    """Open at once on the user side."""
+    max_system_connections: int = 4096
+    """Open at once on the system side."""
+    idle_timeout_s: int = 65
+    """A connection may be idle, or sending its headers, for this long."""
+    request_timeout_s: int = 30
+    """A request may take this long, its body included."""
+    duplicate_ttl_s: int = 60
+    """How long an order is remembered as taken."""
+    duplicate_capacity: int = 1_048_576
+    """How many orders are remembered at most."""
+    accept_gzip: bool = False
+    """Take bodies with Content-Encoding: gzip."""
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("max_body_bytes", 1024, _MAX_BODY),
+            ("max_txs_per_bundle", 1, 1000),
+            ("orders_per_second", 0, 1_000_000),
+            ("max_user_connections", 1, 65536),
+            ("max_system_connections", 1, 65536),
+            ("idle_timeout_s", 1, 3600),
+            ("request_timeout_s", 1, 600),
+            ("duplicate_ttl_s", 1, 3600),
+            ("duplicate_capacity", 1, 1 << 24),
+        ):
+            require_range(name, getattr(self, name), low=low, high=high)
+
+
+@dataclass(frozen=True, slots=True)
+class Logging:
+    """Table `[logging]`: how it logs."""
+
+    log_json: bool = True
+    """JSON lines, or text for a person."""
+    log_debug: bool = False
+    """One line per request."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverConfig:
+    """The whole file."""
+
+    listen: Listen = field(default_factory=Listen)
+    builder: Builder = field(default_factory=Builder)
+    peering: Peering = field(default_factory=Peering)
+    archive: Archive = field(default_factory=Archive)
+    limits: Limits = field(default_factory=Limits)
+    logging: Logging = field(default_factory=Logging)

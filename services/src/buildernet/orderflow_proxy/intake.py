@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""What becomes of one order: parsed, judged, handed on, remembered. No I/O, and never waits.
+
+Everything happens in one step of the event loop, so that no other order can come between looking
+an order up and remembering it. It is remembered after it was handed on, never before: an order that
+was refused may be sent again.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Final, Protocol
+
+from buildernet.ethereum.address import Address
+from buildernet.orderflow_proxy.clock import ArrivalClock
+from buildernet.orderflow_proxy.dedup import SeenKeys
+from buildernet.orderflow_proxy.metrics import Outcome, ReceiverMetrics
+from buildernet.orderflow_proxy.order import (
+    ArchiveFullError,
+    Delivery,
+    DeliveryFullError,
+    Order,
+    OrderKind,
+    OrderPriority,
+    OrderRefusedError,
+    OrderSource,
+    Recorder,
+)
+from buildernet.orderflow_proxy.orders.parsed import OrderRequest, ParsedOrder
+from buildernet.orderflow_proxy.priority import Scores, Traits, classify
+from buildernet.orderflow_proxy.rate_limit import OrderRateError, RateLimiter
+from buildernet.orderflow_proxy.replacement import Slots, StaleNonceError
+
+_SLOT_US: Final = 12_000_000
+"""A block's time. Slots of mainnet began at 1606824023, but only their length matters here."""
+
+_NEVER_REPEATED: Final = frozenset({OrderKind.CANCELLATION, OrderKind.SUBSIDY})
+"""Kinds that mean something each time they come: a subsidy is for the block being built."""
+
+_SMALL_PARAM_BYTES: Final = 1024
+"""A cancellation is smaller: what is larger needs no parsing to know that it is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who a request comes from, as its signature and the hub's list say."""
+
+    signer: Address
+    source: OrderSource
+    peer: str
+    """Name of the peer, `flashbots`, or `user-request`."""
+    priority: OrderPriority | None = None
+    """What a peer says about its order; users are judged by what they did."""
+
+
+class ReadsOrders(Protocol):
+    """Reads the parameters of a method; `orders.parser.OrderParser` does."""
+
+    def parse(self, method: str, params: Sequence[bytes], request: OrderRequest) -> ParsedOrder:
+        """Return the order.
+
+        Raises:
+            OrderRefusedError: It is none, or breaks a rule.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the receiver remembers of earlier orders; all of it bounded."""
+
+    seen: SeenKeys
+    slots: Slots
+    scores: Scores
+    orders_left: RateLimiter
+    cancellations_left: RateLimiter
+    """Cancellations have a bucket of their own: other orders cannot use it up."""
+
+
+class Intake:
+    """Takes orders one by one."""
+
+    def __init__(
+        self,
+        *,
+        parser: ReadsOrders,
+        delivery: Delivery,
+        recorder: Recorder,
+        memory: Memory,
+        metrics: ReceiverMetrics,
+        clock: ArrivalClock,
+        max_txs_per_bundle: int,
+    ) -> None:
+        self._parser = parser
+        self._delivery = delivery
+        self._recorder = recorder
+        self._memory = memory
+        self._metrics = metrics
+        self._clock = clock
+        self._max_txs = max_txs_per_bundle
+
+    def take(self, method: str, params: Sequence[bytes], sender: Sender) -> ParsedOrder:
+        """Take one order; a duplicate is taken by forgetting it.
+
+        Args:
+            method: The JSON-RPC method.
+            params: The JSON of each parameter.
+            sender: Who sent it.
+
+        Raises:
+            OrderRefusedError: It was not taken; every subclass has its own reason.
+        """
+        started = perf_counter()
+        outcome = Outcome.FAILED
+        try:
+            parsed, outcome = self._take(method, params, sender)
+            return parsed
+        except OrderRefusedError as exc:
+            outcome = _outcome(exc)
+            if sender.source is OrderSource.USER and outcome is not Outcome.ARCHIVE_FULL:
+                invalid = outcome is Outcome.INVALID
+                self._memory.scores.count(sender.signer.raw, invalid=invalid)
+            raise
+        finally:
+            self._metrics.count(outcome, source=sender.source, method=method, peer=sender.peer)
+            self._metrics.seconds.observe(perf_counter() - started)
+
+    def _take(
+        self, method: str, params: Sequence[bytes], sender: Sender
+    ) -> tuple[ParsedOrder, Outcome]:
+        by_user = sender.source is OrderSource.USER
+        if by_user:
+            self._recorder.check_room()
+        request = OrderRequest(sender.source, sender.signer, sender.peer, self._clock.now_us())
+        parsed = self._parse(method, params, request)
+        if len(parsed.transactions) > self._max_txs:
+            raise OrderRefusedError(
+                f"bundle has {len(parsed.transactions)} transactions, at most {self._max_txs}"
+            )
+        order = parsed.to_order(self._priority(parsed, sender))
+        if self._is_known(order):
+            if by_user:
+                self._memory.scores.count(sender.signer.raw)
+            return parsed, Outcome.DUPLICATE
+        self._delivery.submit(order)
+        self._remember(order)
+        self._record(order)
+        if by_user:
+            self._memory.scores.count(sender.signer.raw)
+        self._metrics.priorities.labels(order.priority).inc()
+        return parsed, Outcome.ACCEPTED
+
+    def _parse(self, method: str, params: Sequence[bytes], request: OrderRequest) -> ParsedOrder:
+        """Parse within the signer's rate; a cancellation may go beyond it."""
+        if not request.by_user:
+            return self._parser.parse(method, params, request)
+        signer = request.signer.raw
+        try:
+            self._memory.orders_left.take(signer)
+        except OrderRateError:
+            if sum(map(len, params)) > _SMALL_PARAM_BYTES:
+                raise
+            with suppress(OrderRateError):
+                self._memory.cancellations_left.take(signer)
+                parsed = self._parser.parse(method, params, request)
+                if parsed.kind is OrderKind.CANCELLATION:
+                    return parsed
+            raise
+        return self._parser.parse(method, params, request)
+
+    def _priority(self, parsed: ParsedOrder, sender: Sender) -> OrderPriority:
+        if parsed.kind is OrderKind.CANCELLATION:
+            return OrderPriority.HIGH
+        if sender.source is not OrderSource.USER:
+            return sender.priority or OrderPriority.MEDIUM
+        traits = Traits(
+            kind=parsed.kind,
+            has_blobs=any(each.blob_versioned_hashes for each in parsed.transactions),
+            cannot_fail=parsed.cannot_fail,
+            is_replaceable=parsed.replacement is not None,
+        )
+        return classify(traits, score=self._memory.scores.score(sender.signer.raw))
+
+    def _is_known(self, order: Order) -> bool:
+        if order.replacement is not None:
+            return self._memory.slots.is_duplicate(order)
+        return order.kind not in _NEVER_REPEATED and _memory_key(order) in self._memory.seen
+
+    def _remember(self, order: Order) -> None:
+        if order.replacement is not None:
+            self._memory.slots.put(order)
+        elif order.kind not in _NEVER_REPEATED:
+            self._memory.seen.add(_memory_key(order))
+
+    def _record(self, order: Order) -> None:
+        """Keep for the archive; there was room a moment ago, and a peer's flow never waits."""
+        try:
+            self._recorder.record(order)
+        except ArchiveFullError:
+            self._metrics.not_recorded.inc()
+
+
+def _memory_key(order: Order) -> bytes:
+    """Return what an order is remembered by.
+
+    A bundle without a block is for the next one only: sent again in the next slot it is another
+    wish, although nothing in it differs.
+    """
+    if order.kind in (OrderKind.BUNDLE, OrderKind.MEV_BUNDLE) and order.target_block is None:
+        return order.key + (order.received_at_us // _SLOT_US).to_bytes(8)
+    return order.key
+
+
+def _outcome(error: OrderRefusedError) -> Outcome:
+    if isinstance(error, StaleNonceError):
+        return Outcome.STALE
+    if isinstance(error, OrderRateError):
+        return Outcome.RATE_LIMITED
+    if isinstance(error, ArchiveFullError):
+        return Outcome.ARCHIVE_FULL
+    if isinstance(error, DeliveryFullError):
+        return Outcome.BUILDER_FULL
+    return Outcome.INVALID

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""Runs the receiver from its settings until it is told to stop."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from buildernet.ethereum.address import Address
+from buildernet.ethereum.signature import SigningKey
+from buildernet.net.address import ListenAddress
+from buildernet.net.certificate_reload import ReloadedCertificate
+from buildernet.net.metrics import HttpMetrics
+from buildernet.net.server import Site, serve_sites
+from buildernet.orderflow_proxy.app import SERVICE, Dependencies, build_app
+from buildernet.orderflow_proxy.config import ReceiverConfig
+from buildernet.orderflow_proxy.delivery import DeliverySettings, delivering
+from buildernet.orderflow_proxy.order import Order
+
+_log = logging.getLogger(__name__)
+
+
+class NoArchive:
+    """The recorder of a node without an archive."""
+
+    def check_room(self) -> None:
+        """Have room."""
+
+    def record(self, order: Order) -> None:
+        """Keep nothing."""
+
+
+async def run_receiver(config: ReceiverConfig) -> None:
+    """Serve users and peers.
+
+    Raises:
+        BuildernetError: A setting, a file or a listen address does not allow it.
+    """
+    key_file = config.peering.signing_key_file
+    key = SigningKey.generate() if key_file is None else SigningKey.load(key_file)
+    http = HttpMetrics(SERVICE)
+    listen = config.listen
+    async with (
+        _tls(config) as certificate,
+        delivering(_delivery_settings(config), key=key, registry=http.registry) as running,
+    ):
+        _log.info("signing address=%s", key.address)
+        deployment = build_app(
+            config,
+            Dependencies(running.delivery, NoArchive(), running.peers, http=http),
+        )
+        tls = None if certificate is None else certificate.context
+        sites = [
+            Site(deployment.system, ListenAddress.parse(listen.system_addr), tls=tls),
+            Site(deployment.user, ListenAddress.parse(listen.user_addr), tls=tls),
+        ]
+        if listen.metrics_addr:
+            sites.insert(0, Site(deployment.metrics, ListenAddress.parse(listen.metrics_addr)))
+        await serve_sites(sites)
+
+
+@asynccontextmanager
+async def _tls(config: ReceiverConfig) -> AsyncIterator[ReloadedCertificate | None]:
+    listen = config.listen
+    if listen.certificate_file is None or listen.private_key_file is None:
+        yield None
+        return
+    certificate = ReloadedCertificate(listen.certificate_file, listen.private_key_file)
+    watching = asyncio.create_task(certificate.watch())
+    try:
+        yield certificate
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
+def _delivery_settings(config: ReceiverConfig) -> DeliverySettings:
+    builder, peering, listen = config.builder, config.peering, config.listen
+    return DeliverySettings(
+        builder_endpoint=builder.endpoint,
+        builder_ready_endpoint=builder.ready_endpoint,
+        rpc_endpoint=builder.rpc_endpoint,
+        hub_endpoint=peering.hub_endpoint,
+        static_peers=peering.peers_file,
+        update_interval_s=peering.update_interval_s,
+        node_name=peering.node_name,
+        forward=peering.forward,
+        connections_per_peer=peering.connections_per_peer,
+        flashbots_signer=Address.parse(peering.flashbots_address),
+        certificate_file=peering.registered_certificate_file or listen.certificate_file,
+        own_certificate=""
+        if listen.certificate_file is None
+        else listen.certificate_file.read_text(),
+    )
