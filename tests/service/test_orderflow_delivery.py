@@ -2,6 +2,7 @@
 """Delivery over real sockets: who gets which order, in which form and sequence."""
 
 from contextlib import AsyncExitStack
+from functools import partial
 from dataclasses import replace
 from pathlib import Path
 
