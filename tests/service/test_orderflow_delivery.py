@@ -2,8 +2,8 @@
 """Delivery over real sockets: who gets which order, in which form and sequence."""
 
 from contextlib import AsyncExitStack
-from functools import partial
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
