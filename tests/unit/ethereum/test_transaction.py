@@ -138,7 +138,7 @@ def test_published_transactions_have_their_hashes():
     assert transfer.chain_id == 11155111
     call = decode_transaction(bytes.fromhex(VECTORS["transactions"]["access_list_call"][2:]))
     assert call.sender == Address.parse("0xFF82BF5238637B7E5E345888BaB9cd99F5Ebe331")
-    assert sum(len(entry.slots) for entry in call.access_list) == 9
+    assert sum(len(entry.slots) for entry in call.access_list) == 11 + 2 + 0 + 2
 
 
 def test_contract_creation_has_no_recipient():

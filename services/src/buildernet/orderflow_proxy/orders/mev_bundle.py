@@ -84,7 +84,8 @@ class MevBundle(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     body: tuple[Body, ...] | None = msgspec.field(default_factory=_null)
     validity: Validity = msgspec.field(default_factory=Validity)
     metadata: Metadata | None = None
-    privacy: msgspec.Raw | None = None
+    privacy: None = None
+    """Has to be absent or null."""
 
 
 class ReplacementCounter:

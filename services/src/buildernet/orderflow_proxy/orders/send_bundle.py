@@ -66,8 +66,6 @@ def _validate(bundle: Bundle, request: OrderRequest) -> None:
         raise OrderRuleError("version field should be set")
     if bundle.version == V1:
         _validate_v1(bundle)
-    if bundle.refund_percent and not bundle.transactions:
-        raise OrderRuleError("bundle with no txs")
 
 
 def _validate_v1(bundle: Bundle) -> None:

@@ -110,8 +110,6 @@ class _Walk:
         """Check a bundle; return it in its forwarded spelling, and its hash."""
         if depth > MAX_DEPTH:
             raise OrderRuleError("mev bundle too deep")
-        if wire.privacy is not None:
-            raise OrderRuleError("privacy field should not be set")
         if self.request.by_user and wire.metadata is not None:
             raise OrderRuleError(
                 "mev share bundle should not contain metadata when sent to local endpoint"
