@@ -176,7 +176,7 @@ def _translate(error: OrderRefusedError, method: str) -> JsonRpcError:
     if isinstance(error, OrderRateError):
         return RateLimitedError(error.message)
     if isinstance(error, ArchiveFullError):
-        return ArchiveBehindError(f"Disk full: {error.message}")
+        return ArchiveBehindError(error.message)
     if isinstance(error, DeliveryFullError):
         return BusyError(error.message)
     return InvalidParamsError(f"Invalid params: {error.message}")
