@@ -4,7 +4,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -130,12 +130,12 @@ def _engine_maker(storage: Storage) -> tuple[Callable[[], Engine], str | None]:
 
 @asynccontextmanager
 async def _writing(writer: Writer) -> AsyncIterator[None]:
-    task = asyncio.create_task(writer.run())
-    try:
-        yield
-    finally:
-        writer.stop()
-        await task
+    async with asyncio.TaskGroup() as group:
+        group.create_task(writer.run())
+        try:
+            yield
+        finally:
+            writer.stop()
 
 
 @asynccontextmanager
@@ -149,13 +149,12 @@ async def _following_hub(config: ArchiveConfig, senders: Senders) -> AsyncIterat
             return body
 
         await senders.refresh(fetch)
-        task = asyncio.create_task(senders.follow(fetch, every_s=config.access.hub_refresh_s))
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(senders.follow(fetch, every_s=config.access.hub_refresh_s))
+            try:
+                yield
+            finally:
+                task.cancel()
 
 
 def _token(path: Path | None) -> bytes:

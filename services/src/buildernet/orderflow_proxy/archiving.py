@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""Opens the spool and runs what feeds the archive, as long as the proxy runs."""
+
+import asyncio
+import ipaddress
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+from prometheus_client import CollectorRegistry
+
+from buildernet.base.errors import ConfigError
+from buildernet.ethereum.signature import SigningKey
+from buildernet.orderflow_proxy.archive_sender import (
+    ArchiveSender,
+    Form,
+    OrderEventsForm,
+    RecordsForm,
+)
+from buildernet.orderflow_proxy.config import Archive
+from buildernet.orderflow_proxy.order import Recorder
+from buildernet.orderflow_proxy.recorder import ArchiveRecorder, NoRecorder, SpoolThresholds
+from buildernet.orderflow_proxy.spool import Spool
+
+DRAIN_S: Final = 3.0
+"""What a stopping proxy gives the archive; the rest waits on disk."""
+
+_MIB: Final = 1 << 20
+_MS: Final = 1000
+
+
+class ArchiveForm(StrEnum):
+    """What the archive understands."""
+
+    RECORDS = "records"
+    """Ours: docs/protocols/orderflow-archive.md."""
+    ORDER_EVENTS = "order-events"
+    """The reference's `flashbots_newOrderEvents`."""
+
+
+@asynccontextmanager
+async def archiving(
+    config: Archive,
+    *,
+    key: SigningKey,
+    head: Callable[[], int | None],
+    registry: CollectorRegistry,
+    form: ArchiveForm = ArchiveForm.RECORDS,
+    sync_interval_ms: int = 100,
+    authority: Path | None = None,
+    dangerously_plain: bool = False,
+) -> AsyncIterator[Recorder]:
+    """Yield the recorder; leaving gives the archive a moment and keeps the rest on disk.
+
+    Args:
+        config: Where the archive and the spool are; without an endpoint nothing is kept.
+        key: Signs what is sent.
+        head: The newest block known, or None.
+        registry: Where the metrics go.
+        form: What the archive understands.
+        sync_interval_ms: See `SpoolThresholds`.
+        authority: PEM file of who vouches for the archive's certificate; the system's otherwise.
+        dangerously_plain: Send orders unencrypted to another machine.
+
+    Raises:
+        ConfigError: The endpoint is no URL, or plain HTTP that leaves this machine.
+        SpoolError: The spool cannot be opened.
+    """
+    if not config.endpoint:
+        yield NoRecorder()
+        return
+    context = _tls(config.endpoint, authority, dangerously_plain=dangerously_plain)
+    spool = Spool(config.spool_dir, max_bytes=config.spool_max_mb * _MIB)
+    thresholds = SpoolThresholds(
+        reject_bytes=config.reject_above_mb * _MIB,
+        resume_bytes=config.resume_below_mb * _MIB,
+        sync_interval_s=sync_interval_ms / _MS,
+    )
+    recorder = ArchiveRecorder(
+        spool, folder=config.spool_dir, thresholds=thresholds, head=head, registry=registry
+    )
+    wire: Form = RecordsForm() if form is ArchiveForm.RECORDS else OrderEventsForm(head)
+    connector = aiohttp.TCPConnector(limit=1, ssl=context)
+    try:
+        async with aiohttp.ClientSession(connector=connector) as session:
+            sender = ArchiveSender(
+                spool,
+                url=config.endpoint,
+                form=wire,
+                key=key,
+                session=session,
+                fresh=recorder.fresh,
+                registry=registry,
+            )
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(recorder.run()), group.create_task(sender.run())]
+                try:
+                    yield recorder
+                    await sender.drain(DRAIN_S)
+                finally:
+                    for task in tasks:
+                        task.cancel()
+    finally:
+        recorder.close()
+
+
+def _tls(url: str, authority: Path | None, *, dangerously_plain: bool) -> ssl.SSLContext | bool:
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname:
+        if authority is None:
+            return True
+        try:
+            return ssl.create_default_context(cafile=str(authority))
+        except (OSError, ssl.SSLError) as exc:
+            raise ConfigError(f"cannot read certificates from {authority}: {exc}") from exc
+    if parts.scheme != "http" or not parts.hostname:
+        raise ConfigError(f"archive endpoint {url[:80]!r} is no http or https URL")
+    if not (_is_local(parts.hostname) or dangerously_plain):
+        raise ConfigError(
+            f"archive endpoint {url[:80]!r} would carry orders unencrypted to another machine",
+            hint="use https, or a local end of an encrypted connection",
+        )
+    return True
+
+
+def _is_local(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
