@@ -20,7 +20,13 @@ from buildernet.base.errors import BuildernetError, ConfigError
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.signature import SigningKey
 from buildernet.orderflow_proxy.builder import BlockNumbers, Builder
-from buildernet.orderflow_proxy.hub import REFRESH_S, Credentials, HubClient, Registrar
+from buildernet.orderflow_proxy.hub import (
+    REFRESH_S,
+    Credentials,
+    HubClient,
+    PeerListKind,
+    Registrar,
+)
 from buildernet.orderflow_proxy.order import Order, OrderSource
 from buildernet.orderflow_proxy.peer import MAX_LIST_BYTES, Peer, PeerList, parse_peers
 from buildernet.orderflow_proxy.peers import PeerSet, VerifyPeer, believe_hub
@@ -37,6 +43,9 @@ stopping may take."""
 _DRAIN_STEP_S: Final = 0.02
 _SOONEST_REFRESH_S: Final = 2.0
 """Of a list that a peer's certificate shows to be old: not more often, or one peer drives us."""
+
+_WATCH_S: Final = 1.0
+"""A new certificate is registered that soon: peers refuse it until the hub names it."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,8 +64,8 @@ class DeliverySettings:
     """The hub, through the attested client; empty: only static peers."""
     static_peers: Path | None = None
     """JSON file in the hub's format, used instead of the hub: for development."""
-    is_internal_list: bool = False
-    """Fetch the hub's internal list, and register nothing: for a sender outside the TEE."""
+    listed: PeerListKind = PeerListKind.INSTANCE
+    """Which of the hub's lists. With `INTERNAL` nothing is registered: a sender outside the TEE."""
     update_interval_s: float = REFRESH_S
     """Between two fetches of the list."""
     node_name: str = ""
@@ -69,8 +78,8 @@ class DeliverySettings:
     """Who may send to the system side besides peers."""
     certificate_file: Path | None = None
     """The node's TLS certificate, registered at the hub each time it changes."""
-    own_certificate: str = ""
-    """PEM of the certificate of a proxy that ends TLS itself."""
+    certificate_key_file: Path | None = None
+    """Its key, by which the hub is shown that it is ours."""
 
 
 class NodeDelivery:
@@ -189,6 +198,8 @@ async def delivering(
             jobs.append(builder.follow(session, settings.builder_ready_endpoint))
         if settings.hub_endpoint and settings.static_peers is None:
             jobs.append(_follow_hub(session, settings, key, peers, metrics, wake))
+            if settings.certificate_file is not None:
+                jobs.append(watch_file(settings.certificate_file, wake.set))
         delivery = NodeDelivery(
             key=key, builder=builder, peers=peers, head=head, forward=settings.forward
         )
@@ -212,12 +223,12 @@ def _follow_hub(
     metrics: DeliveryMetrics,
     wake: asyncio.Event,
 ) -> Coroutine[None, None, None]:
-    hub = HubClient(session, settings.hub_endpoint, is_internal=settings.is_internal_list)
+    hub = HubClient(session, settings.hub_endpoint, listed=settings.listed)
     registrar = None
-    if not settings.is_internal_list:
+    if settings.listed is not PeerListKind.INTERNAL:
         registrar = Registrar(
             hub,
-            Credentials(key.address, settings.certificate_file, settings.own_certificate),
+            Credentials(key, settings.certificate_file, settings.certificate_key_file),
             on_error=metrics.hub_errors.inc,
         )
     return follow_peers(
@@ -288,6 +299,24 @@ async def follow_peers(
                 await wake.wait()
         except TimeoutError:
             continue
+
+
+async def watch_file(path: Path, on_change: Callable[[], None]) -> None:
+    """Look each second whether a file was replaced; runs until cancelled."""
+    before = _stamp(path)
+    while True:
+        await asyncio.sleep(_WATCH_S)
+        if (now := _stamp(path)) != before:
+            before = now
+            on_change()
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 async def drain(links: Iterable[Link]) -> None:

@@ -2,10 +2,10 @@
 """Entries of the hub's list: what is known about one other node. Bytes in, values out, no I/O.
 
 Entries are read one by one: a broken one is named and left out, the rest of the list stays. Three
-generations of entries are understood: `ip` or `dns_name`, and the certificate under
-`orderflow_proxy` or under `instance`.
+generations of entries are understood (`ip` or `dns_name`, certificate under `orderflow_proxy` or
+under `instance`), and the PeerInfo of a hub that passes evidence on.
 
-Reference: docs/protocols/orderflow-delivery.md, section "The list of peers".
+Reference: docs/protocols/orderflow-delivery.md, section "The list of peers"; orderflow-hub.md.
 """
 
 import ipaddress
@@ -65,7 +65,7 @@ class Peer:
     """Plain HTTP: only in a file of static peers, for development."""
     # Any: JSON of whatever shape the hub's evidence has; its verifier reads it.
     evidence: Mapping[str, Any] | None = field(default=None, compare=False, hash=False)
-    """The entry's `attestation`, as it came."""
+    """The whole entry when it carries evidence (PeerInfo): what its verifier reads."""
 
     @property
     def can_receive(self) -> bool:
@@ -86,7 +86,7 @@ def parse_peers(body: bytes, *, allow_plain: bool = False) -> PeerList:
     """Read a list of peers.
 
     Args:
-        body: A JSON array.
+        body: A JSON array, or an object with the array `peer_list`.
         allow_plain: Whether an entry may say `"plain_http": true`.
 
     Raises:
@@ -98,6 +98,8 @@ def parse_peers(body: bytes, *, allow_plain: bool = False) -> PeerList:
         entries = msgspec.json.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
         raise PeerListError("list of peers is no JSON") from exc
+    if isinstance(entries, dict):
+        entries = entries.get("peer_list")
     if not isinstance(entries, list):
         raise PeerListError("list of peers is no JSON array")
     if len(entries) > MAX_PEERS:
@@ -123,13 +125,16 @@ def _parse_entry(entry: Any, *, allow_plain: bool) -> Peer:
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise PeerEntryError("name is not 1 to 128 printable characters without spaces")
     proxy, instance = _service(entry, "orderflow_proxy"), _service(entry, "instance")
-    host, port = _parse_place(_text(entry, "dns_name") or _text(entry, "ip"), name=name)
-    certificates = "\n".join(filter(None, (_text(instance, "tls_cert"), _text(proxy, "tls_cert"))))
+    place = _text(entry, "dns_name") or _text(entry, "ip") or _text(entry, "ip_address")
+    host, port = _parse_place(place, name=name)
+    pinned = (
+        _text(instance, "tls_cert"), _text(proxy, "tls_cert"), _text(entry, "tls_certificate"),
+    )  # fmt: skip
+    certificates = "\n".join(filter(None, pinned))
     is_plain = entry.get("plain_http") is True
     if is_plain and not allow_plain:
         raise PeerEntryError(f"{name} wants plain HTTP, which only a file of static peers may say")
-    address = _text(proxy, "ecdsa_pubkey_address")
-    evidence = entry.get("attestation")
+    address = _text(proxy, "ecdsa_pubkey_address") or _text(entry, "ecdsa_pubkey_address")
     try:
         if certificates:
             PinnedPeer(certificates)
@@ -143,7 +148,7 @@ def _parse_entry(entry: Any, *, allow_plain: bool) -> Peer:
         certificates=certificates,
         address=signer,
         is_plain=is_plain,
-        evidence=evidence if isinstance(evidence, dict) else None,
+        evidence=entry if "tee_attestation" in entry else None,
     )
 
 

@@ -89,7 +89,5 @@ def _delivery_settings(config: ReceiverConfig) -> DeliverySettings:
         connections_per_peer=peering.connections_per_peer,
         flashbots_signer=Address.parse(peering.flashbots_address),
         certificate_file=peering.registered_certificate_file or listen.certificate_file,
-        own_certificate=""
-        if listen.certificate_file is None
-        else listen.certificate_file.read_text(),
+        certificate_key_file=listen.private_key_file,
     )
