@@ -16,6 +16,8 @@ ENVIRONMENT_PREFIX: Final = "ORDERFLOW_PROXY_"
 _FLASHBOTS: Final = "0x5015Fa72E34f75A9eC64f44a4Fcf0837919D1bB7"
 """What Flashbots' own sender signs with, as the Go proxy has it."""
 
+_FORMS: Final = ("records", "order-events")
+
 _MAX_BODY: Final = 64 * 1024 * 1024
 """Twice the Go proxy's limit; a body and what it turns into are held in memory."""
 
@@ -104,8 +106,19 @@ class Archive:
     """Users are refused with `Disk full` above this."""
     resume_below_mb: int = 512
     """And served again below this."""
+    form: str = "records"
+    """`records` for our archive, `order-events` for the reference's."""
+    sync_interval_ms: int = 100
+    """How often records are made to survive a loss of power; 0: each at once; -1: never."""
+    authority_file: Path | None = None
+    """PEM of who vouches for the archive's certificate; the system's authorities by default."""
+    dangerously_plain: bool = False
+    """Send orders unencrypted to another machine."""
 
     def __post_init__(self) -> None:
+        if self.form not in _FORMS:
+            raise ConfigError(f"archive form {self.form!r} is unknown", hint=f"known: {_FORMS}")
+        require_range("sync_interval_ms", self.sync_interval_ms, low=-1, high=60_000)
         require_range("spool_max_mb", self.spool_max_mb, low=1, high=1 << 24)
         require_range("reject_above_mb", self.reject_above_mb, low=1, high=self.spool_max_mb)
         require_range("resume_below_mb", self.resume_below_mb, low=0, high=self.reject_above_mb)

@@ -13,21 +13,11 @@ from buildernet.net.certificate_reload import ReloadedCertificate
 from buildernet.net.metrics import HttpMetrics
 from buildernet.net.server import Site, serve_sites
 from buildernet.orderflow_proxy.app import SERVICE, Dependencies, build_app
+from buildernet.orderflow_proxy.archiving import ArchiveForm, archiving
 from buildernet.orderflow_proxy.config import ReceiverConfig
 from buildernet.orderflow_proxy.delivery import DeliverySettings, delivering
-from buildernet.orderflow_proxy.order import Order
 
 _log = logging.getLogger(__name__)
-
-
-class NoArchive:
-    """The recorder of a node without an archive."""
-
-    def check_room(self) -> None:
-        """Have room."""
-
-    def record(self, order: Order) -> None:
-        """Keep nothing."""
 
 
 async def run_receiver(config: ReceiverConfig) -> None:
@@ -43,11 +33,20 @@ async def run_receiver(config: ReceiverConfig) -> None:
     async with (
         _tls(config) as certificate,
         delivering(_delivery_settings(config), key=key, registry=http.registry) as running,
+        archiving(
+            config.archive,
+            key=key,
+            head=running.head.number,
+            registry=http.registry,
+            form=ArchiveForm(config.archive.form),
+            sync_interval_ms=config.archive.sync_interval_ms,
+            authority=config.archive.authority_file,
+            dangerously_plain=config.archive.dangerously_plain,
+        ) as recorder,
     ):
         _log.info("signing address=%s", key.address)
         deployment = build_app(
-            config,
-            Dependencies(running.delivery, NoArchive(), running.peers, http=http),
+            config, Dependencies(running.delivery, recorder, running.peers, http=http)
         )
         tls = None if certificate is None else certificate.context
         sites = [
