@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A receiver on real sockets whose builder, archive and peers are lists."""
 
+import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -104,7 +105,7 @@ class Receiver:
         if key is not None:
             all_headers.setdefault("X-Flashbots-Signature", sign_body(key, body))
         url = (self.system if system else self.user) + path
-        async with self.client.post(url, data=body, headers=all_headers) as response:
+        async with self.client.post(url, data=io.BytesIO(body), headers=all_headers) as response:
             return Answer(response.status, await response.read(), dict(response.headers))
 
     async def call(self, method: str, param: object, **more: Any) -> Answer:
