@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 import json
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,6 @@ from buildernet.orderflow_proxy.order import (
     OrderSource,
 )
 from buildernet.orderflow_proxy.orders.errors import OrderParamsError, OrderRuleError
-from buildernet.orderflow_proxy.orders.mev_bundle import ReplacementCounter
 from buildernet.orderflow_proxy.orders.parsed import ParsedOrder
 from buildernet.orderflow_proxy.orders.parser import OrderParser
 from tests.support.orders import USER, VECTORS, make_request, make_transaction
@@ -34,11 +34,11 @@ NESTED: dict[str, Any] = {
 }
 
 
-def parse(
-    params: Any, source: OrderSource = OrderSource.USER, parser: OrderParser | None = None
-) -> ParsedOrder:
+def parse(params: Any, source: OrderSource = OrderSource.USER, *, later_us: int = 0) -> ParsedOrder:
     text = params if isinstance(params, bytes) else json.dumps(params).encode()
-    return (parser or OrderParser()).parse("mev_sendBundle", [text], make_request(source))
+    request = make_request(source)
+    request = replace(request, received_at_us=request.received_at_us + later_us)
+    return OrderParser().parse("mev_sendBundle", [text], request)
 
 
 def make_bundle(**params: Any) -> dict[str, Any]:
@@ -54,15 +54,17 @@ def test_nested_bundle_of_the_vector_has_its_hash():
     assert parse(order.params, OrderSource.FLASHBOTS).params == order.params
 
 
-def test_replacements_are_forwarded_numbered_as_the_go_proxy_writes_them():
-    parser = OrderParser()
+def test_replacements_are_forwarded_as_the_go_proxy_writes_them_but_for_their_numbers():
+    # It counts 0, 1, 2 until it forgets; the time of arrival grows over restarts and nodes.
     bundle = make_bundle(replacementUuid=UUID_TEXT)
     bodies = [
-        parse(params, parser=parser).to_order(OrderPriority.LOW).encode_request().decode()
-        for params in (
-            bundle,
-            {**bundle, "body": [{"tx": OTHER_TX}]},
-            {"version": "v0.1", "replacementUuid": UUID_TEXT},
+        parse(params, later_us=number).to_order(OrderPriority.LOW).encode_request().decode()
+        for number, params in enumerate(
+            (
+                bundle,
+                {**bundle, "body": [{"tx": OTHER_TX}]},
+                {"version": "v0.1", "replacementUuid": UUID_TEXT},
+            )
         )
     ]
     head = '{"method":"mev_sendBundle","params":[{"version":"v0.1","replacementUuid":"' + UUID_TEXT
@@ -71,9 +73,9 @@ def test_replacements_are_forwarded_numbered_as_the_go_proxy_writes_them():
     signer = ',"metadata":{"signer":"' + USER_TEXT + '","replacementNonce":'
     gone = '","inclusion":{"block":"0x0","maxBlock":"0x0"},"body":null,"validity":{}'
     assert bodies == [
-        head + live % TX + signer + "0" + tail,
-        head + live % OTHER_TX + signer + "1" + tail,
-        head + gone + signer + '2,"cancelled":true' + tail,
+        head + live % TX + signer + "1730000000000000" + tail,
+        head + live % OTHER_TX + signer + "1730000000000001" + tail,
+        head + gone + signer + '1730000000000002,"cancelled":true' + tail,
     ]
 
 
@@ -113,11 +115,12 @@ def test_nested_bundle_without_metadata_is_no_trouble():
 
 
 def test_replacement_that_returns_to_an_earlier_content_is_no_duplicate():
-    parser = OrderParser()
     bundle = make_bundle(replacementUuid=UUID_TEXT)
     other = {**bundle, "body": [{"tx": OTHER_TX}]}
-    keys = {parse(each, parser=parser).key for each in (bundle, other, bundle)}
+    keys = {parse(each, later_us=at).key for at, each in enumerate((bundle, other, bundle))}
     assert len(keys) == 3
+    unnamed = make_bundle()
+    assert parse(unnamed).key == parse(unnamed, later_us=1).key
 
 
 @pytest.mark.parametrize(
@@ -188,20 +191,6 @@ def test_deep_nesting_is_refused_before_it_costs_a_stack():
     text = b'{"body":[{"bundle":' * 50_000
     with pytest.raises(OrderParamsError):
         parse(text)
-
-
-def test_replacement_counter_forgets_the_slot_used_longest_ago():
-    counter = ReplacementCounter(limit=2)
-    first, second, third = (UUID(int=number) for number in range(3))
-    assert [counter.take(each, USER.address) for each in (first, second, first, third)] == [
-        0,
-        0,
-        1,
-        0,
-    ]
-    assert len(counter) == 2
-    assert counter.take(first, USER.address) == 2
-    assert counter.take(second, USER.address) == 0
 
 
 @settings(max_examples=100, deadline=None)

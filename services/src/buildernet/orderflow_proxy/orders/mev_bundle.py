@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The fields of an MEV-Share bundle, and the counter of its replacements.
+"""The fields of an MEV-Share bundle.
 
 Reference: docs/protocols/orderflow-orders.md.
 """
 
-from collections import OrderedDict
 from typing import Final
-from uuid import UUID
 
 import msgspec
-
-from buildernet.ethereum.address import Address
 
 MAX_BODIES: Final = 50
 """Entries of one bundle and its nested ones together, as the network's other implementations."""
@@ -20,9 +16,6 @@ MAX_DEPTH: Final = 1
 
 MAX_REFUNDS: Final = 50
 """Refunds and shares: at most one for each entry."""
-
-REMEMBERED_SLOTS: Final = 65_536
-"""Replacement counters that are kept, about 20 MiB; the Go proxy keeps 4096 for a minute."""
 
 
 def _null() -> None:
@@ -86,28 +79,3 @@ class MevBundle(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     metadata: Metadata | None = None
     privacy: None = None
     """Has to be absent or null."""
-
-
-class ReplacementCounter:
-    """Numbers a user's replacements of one slot from 0, in the order of their arrival.
-
-    Bounded: the slot used longest ago is forgotten and would start again from 0.
-    """
-
-    __slots__ = ("_limit", "_next")
-
-    def __init__(self, limit: int = REMEMBERED_SLOTS) -> None:
-        self._limit = limit
-        self._next: OrderedDict[tuple[UUID, Address], int] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._next)
-
-    def take(self, uuid: UUID, signer: Address) -> int:
-        """Return the next number of a slot."""
-        slot = (uuid, signer)
-        number = self._next.pop(slot, 0)
-        self._next[slot] = number + 1
-        if len(self._next) > self._limit:
-            self._next.popitem(last=False)
-        return number

@@ -14,7 +14,6 @@ from buildernet.orderflow_proxy.orders import (
     subsidise_block,
 )
 from buildernet.orderflow_proxy.orders.errors import OrderParamsError, UnknownMethodError
-from buildernet.orderflow_proxy.orders.mev_bundle import ReplacementCounter
 from buildernet.orderflow_proxy.orders.parsed import OrderRequest, ParsedOrder, TransactionReader
 
 METHODS: Final = (
@@ -38,7 +37,6 @@ class OrderParser:
         self, *, chain_id: int = MAINNET_CHAIN_ID, senders: SenderCache | None = None
     ) -> None:
         reader = TransactionReader(chain_id=chain_id, senders=senders)
-        replacements = ReplacementCounter()
         self._methods: dict[str, _Parse] = {
             send_bundle.METHOD: lambda param, request: send_bundle.parse_send_bundle(
                 param, request, reader
@@ -48,7 +46,7 @@ class OrderParser:
             ),
             cancel_bundle.METHOD: cancel_bundle.parse_cancel_bundle,
             send_mev_bundle.METHOD: lambda param, request: send_mev_bundle.parse_send_mev_bundle(
-                param, request, reader, replacements
+                param, request, reader
             ),
             subsidise_block.METHOD: subsidise_block.parse_subsidise_block,
         }

@@ -22,7 +22,6 @@ from buildernet.orderflow_proxy.orders.mev_bundle import (
     Metadata,
     MevBundle,
     RefundShare,
-    ReplacementCounter,
     Validity,
 )
 from buildernet.orderflow_proxy.orders.parsed import (
@@ -52,9 +51,11 @@ def parse_send_mev_bundle(
     param: bytes,
     request: OrderRequest,
     transactions: TransactionReader,
-    replacements: ReplacementCounter,
 ) -> ParsedOrder:
     """Read an MEV-Share bundle; from a user, put in the signer and the replacement's number.
+
+    The number is the time of arrival. The Go proxy counts from 0 instead, and forgets where it was
+    after a minute, with a restart and between nodes: a later replacement then looks out of date.
 
     Raises:
         OrderParamsError: A member has another type, form or size than the method's.
@@ -67,7 +68,7 @@ def parse_send_mev_bundle(
     if not bundle.body and uuid is None:
         raise OrderRuleError("bundle with no txs")
     if request.by_user:
-        nonce = None if uuid is None else replacements.take(uuid, request.signer)
+        nonce = None if uuid is None else request.received_at_us
         metadata = Metadata(
             signer=request.signer.hex(),
             replacement_nonce=nonce,
