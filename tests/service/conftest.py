@@ -22,6 +22,15 @@ from buildernet.net.address import ListenAddress
 from buildernet.net.server import listening
 from buildernet.system_api.app import build_app
 from buildernet.system_api.config import General, SystemApiConfig
+from tests.support.hub_fixtures import (  # noqa: F401 - fixtures by being names of this module
+    _postgres_template,
+    _sqlite_template,
+    hub,
+    hub_database,
+    postgres,
+    sqlite_database,
+    sqlite_hub,
+)
 
 START_DEADLINE_S = 20.0
 """A start takes half a second; the machine may be busy with a build."""

@@ -71,7 +71,7 @@ def parse_attestation_request(document: Mapping[str, Any], *, now: float) -> Att
     leaf = parse_certificates(text)[0]
     require_valid(leaf, at=now)
     kind = document.get("attestation_type")
-    if kind not in ATTESTATION_TYPES:
+    if not isinstance(kind, str) or kind not in ATTESTATION_TYPES:
         raise BadRequestError(f"attestation_type is none of {', '.join(ATTESTATION_TYPES)}")
     address = document.get("ecdsa_pubkey_address") or None
     address = None if address is None else parse_address(address)
@@ -90,7 +90,7 @@ def parse_attestation_request(document: Mapping[str, Any], *, now: float) -> Att
         raise BadRequestError(exc.message) from exc
     return AttestationRequest(
         statement,
-        str(kind),
+        kind,
         text,
         address,
         _hexadecimal(document, "tee_measurement", low=1, high=MAX_MEASUREMENT_BYTES),
