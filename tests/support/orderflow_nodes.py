@@ -119,6 +119,8 @@ class Node:
         body = await request.read()
         if self.answer is not None and (answer := await self.answer(request)) is not None:
             return answer
+        if request.method == "GET":  # health
+            return web.Response(text="OK")
         if request.path == share.PATH:
             if not self.sharing:
                 return web.Response(status=404, text="no such path")

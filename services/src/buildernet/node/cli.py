@@ -14,6 +14,7 @@ _EXAMPLES: Final = """\
 examples:
   buildernet-node measured-boot
   buildernet-node event "disk unlocked"
+  buildernet-node haproxy-certificate
   buildernet-node firewall /usr/share/buildernet/ports.toml --variant production > nftables.conf
 """
 
@@ -42,6 +43,13 @@ def _firewall(arguments: argparse.Namespace) -> None:
     from buildernet.node.firewall import read_ports, ruleset
 
     print(ruleset(read_ports(arguments.ports_file), variant=arguments.variant), end="")
+
+
+def _haproxy_certificate(arguments: argparse.Namespace) -> None:
+    from buildernet.node.haproxy import replace_certificate
+
+    name = replace_certificate(arguments.folder, admin_socket=arguments.admin_socket)
+    print(f"replaced {name}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,6 +87,25 @@ def _parser() -> argparse.ArgumentParser:
         help=f"default: {SYSTEM_API_FIFO}",
     )
     event.set_defaults(run=_event)
+
+    haproxy = commands.add_parser(
+        "haproxy-certificate", help="give HAProxy the node's newest certificate (root)"
+    )
+    haproxy.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("/run/attested-proxy"),
+        metavar="DIR",
+        help="has cert.pem and key.pem (default: /run/attested-proxy)",
+    )
+    haproxy.add_argument(
+        "--admin-socket",
+        type=Path,
+        default=Path("/run/haproxy/admin.sock"),
+        metavar="PATH",
+        help="default: /run/haproxy/admin.sock",
+    )
+    haproxy.set_defaults(run=_haproxy_certificate)
 
     firewall = commands.add_parser(
         "firewall", help="print the nftables ruleset for a list of open ports (build time)"

@@ -14,3 +14,7 @@ class MeasuredBootError(BuildernetError):
 
 class PortListError(ConfigError):
     """The list of open ports is wrong."""
+
+
+class CertificateError(BuildernetError):
+    """The node's certificate cannot be handed to HAProxy."""
