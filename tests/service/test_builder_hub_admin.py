@@ -207,9 +207,9 @@ async def test_invalid_documents_are_refused(sqlite_hub: RunningHub) -> None:
 
 async def test_events_document_gives_measurements(sqlite_hub: RunningHub) -> None:
     registers = {
-        "mrtd": {"sha384": "11" * 48},
-        "rtmr1": {"sha384": "21" * 48},
-        "rtmr2": {"sha384": "22" * 48},
+        "mrtd": {"sha384": ["11" * 48]},
+        "rtmr1": {"sha384": ["21" * 48]},
+        "rtmr2": {"sha384": ["22" * 48]},
     }
     document = {"schema": "buildernet-events/1", "uki_sha256": "ab" * 32, "registers": registers}
     await sqlite_hub.post("/measurements", document)

@@ -12,7 +12,6 @@ from buildernet.builder_hub.admin_guard import ACTOR
 from buildernet.builder_hub.answers import json_answer, path_name, raw_json
 from buildernet.builder_hub.builders import (
     Builder,
-    activate_builder,
     add_builder,
     delete_builder,
     parse_builder,
@@ -29,12 +28,12 @@ from buildernet.builder_hub.errors import BadRequestError, UnknownError
 from buildernet.builder_hub.hub import HUB
 from buildernet.builder_hub.journal import fingerprint, write_audit
 from buildernet.builder_hub.measurement_store import (
-    activate_measurement,
     add_measurement,
     delete_measurement,
 )
 from buildernet.builder_hub.measurements import parse_posted
 from buildernet.builder_hub.registrations import deactivate_registration
+from buildernet.builder_hub.switching import switch_builder, switch_measurement
 
 PREFIX: Final = "/api/admin/v1"
 
@@ -82,12 +81,8 @@ async def post_measurements(request: web.Request) -> web.Response:
 
 async def post_measurement_activation(request: web.Request) -> web.Response:
     """Enable or disable a measurement."""
-    hub, name = request.app[HUB], path_name(request)
     enabled = _enabled(await request.read())
-    async with hub.transaction() as connection:
-        await activate_measurement(connection, name, enabled=enabled, at_ms=hub.now_ms)
-        action = "measurement_enabled" if enabled else "measurement_disabled"
-        await write_audit(connection, request[ACTOR], action, name, at_ms=hub.now_ms)
+    await switch_measurement(request.app[HUB], request[ACTOR], path_name(request), enabled=enabled)
     return web.Response()
 
 
@@ -145,12 +140,8 @@ async def remove_builder(request: web.Request) -> web.Response:
 
 async def post_builder_activation(request: web.Request) -> web.Response:
     """Enable or disable a builder."""
-    hub, name = request.app[HUB], path_name(request)
     enabled = _enabled(await request.read())
-    async with hub.transaction() as connection:
-        await activate_builder(connection, name, enabled=enabled, at_ms=hub.now_ms)
-        action = "builder_enabled" if enabled else "builder_disabled"
-        await write_audit(connection, request[ACTOR], action, name, at_ms=hub.now_ms)
+    await switch_builder(request.app[HUB], request[ACTOR], path_name(request), enabled=enabled)
     return web.Response()
 
 

@@ -18,6 +18,7 @@ from buildernet.builder_hub.hub import HUB, Hub
 from buildernet.builder_hub.instance_api import add_instance_routes
 from buildernet.builder_hub.internal_api import add_internal_routes
 from buildernet.builder_hub.limits import MAX_REQUEST_BYTES
+from buildernet.builder_hub.pages import add_pages
 from buildernet.net.limits import ServerLimits
 from buildernet.net.metrics import metrics
 from buildernet.net.server import bare_application
@@ -65,6 +66,7 @@ def build_apps(hub: Hub, *, clock: Callable[[], float] = monotonic) -> Applicati
     add_health(admin)
     add_admin_routes(admin)
     add_admin_lists(admin)
+    add_pages(admin)
     add_health(measured)
     measured.router.add_get("/metrics", metrics)
     return Applications(instance, internal, admin, measured)
