@@ -46,6 +46,8 @@ _EXPORT_SETTINGS: Final = (
 _HASH: Final = re.compile(r"0x[0-9a-fA-F]{64}")
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
+_SECONDS_TEXT: Final = re.compile(r"[0-9]{9,12}")
+"""From 1973 on; fewer digits are a year or a mistake."""
 _MAX_NAME_CHARS: Final = 255
 _SECOND_US: Final = 1_000_000
 _PREFIX: Final = "shown_"
@@ -229,7 +231,7 @@ def _time(query: Mapping[str, str], name: str) -> int | None:
     text = query.get(name)
     if text is None:
         return None
-    if _NUMBER.fullmatch(text):
+    if _SECONDS_TEXT.fullmatch(text):
         moment_us = int(text) * _SECOND_US
     else:
         try:

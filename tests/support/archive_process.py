@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: MIT
+"""`archive` as a process, and what a node sends to it."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from buildernet.ethereum.signature import SigningKey, sign_body
+from buildernet.net.archive_stream import (
+    CONTENT_TYPE,
+    RECORDS_PATH,
+    OrderRecord,
+    ReceiptRecord,
+    Record,
+    encode_batch,
+    encode_record,
+)
+
+START_DEADLINE_S: Final = 60.0
+"""A start takes three seconds; the machine may be busy with a build."""
+
+NODE: Final = SigningKey(b"\x21" * 32)
+STRANGER: Final = SigningKey(b"\x22" * 32)
+NODE_NAME: Final = "node_1"
+NOW_US: Final = 1_790_000_000_000_000
+
+
+def make_record(number: int, *, at_us: int = NOW_US, **fields: Any) -> OrderRecord:
+    """A bundle; its hash is its number."""
+    params = {"txs": [f"0x02{number:08x}"], "blockNumber": "0x10", "minTimestamp": 5, "odd": [1]}
+    values: dict[str, Any] = {
+        "received_at_us": at_us + number,
+        "method": "eth_sendBundle",
+        "kind": "bundle",
+        "hash": number.to_bytes(32),
+        "key": number.to_bytes(16),
+        "signer": b"\x11" * 20,
+        "priority": "high",
+        "params": json.dumps(params).encode(),
+        "target_block": 16,
+    }
+    return OrderRecord(**{**values, **fields})
+
+
+def make_receipt(number: int) -> ReceiptRecord:
+    """That a bundle came from another node."""
+    return ReceiptRecord(NOW_US + number, number.to_bytes(32), "node_2", 1234, "low")
+
+
+def make_batch(records: Sequence[Record], *, first: int = 0, stream: bytes = b"s" * 16) -> bytes:
+    """The body of a request."""
+    return encode_batch(stream, first, [encode_record(record) for record in records])
+
+
+@dataclass
+class Archive:
+    """A running archive that can be killed and started again where it was."""
+
+    folder: Path
+    port: int
+    operator_port: int
+    popen: subprocess.Popen[bytes]
+    command: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def operator_url(self) -> str:
+        return f"http://127.0.0.1:{self.operator_port}"
+
+    def kill(self) -> None:
+        """As a crash does."""
+        self.popen.send_signal(signal.SIGKILL)
+        self.popen.wait(10)
+
+    def restart(self) -> None:
+        self.popen = _start(self.command, self.folder)
+        self.wait_ready()
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        operator = method == "GET" and path.startswith(("/api", "/metrics"))
+        port = self.operator_port if operator else self.port
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            connection.request(
+                method, path, body, {k.replace("_", "-"): v for k, v in headers.items()}
+            )
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            connection.close()
+
+    def send(self, body: bytes, *, key: SigningKey = NODE) -> tuple[int, dict[str, str], bytes]:
+        signature = sign_body(key, body)
+        return self.request(
+            "POST", RECORDS_PATH, body, X_BuilderNet_Signature=signature, Content_Type=CONTENT_TYPE
+        )
+
+    def rows(self, table: str = "bundles", **query: str) -> list[dict[str, Any]]:
+        """All pages of a question."""
+        found: list[dict[str, Any]] = []
+        while True:
+            text = "&".join(f"{name}={value}" for name, value in query.items())
+            status, _, body = self.request("GET", f"/api/v1/{table}?{text}")
+            assert status == 200, body
+            page = json.loads(body)
+            found += page["rows"]
+            if page["next"] is None:
+                return found
+            query["after"] = page["next"]
+
+    def wait_ready(self) -> None:
+        deadline = time.monotonic() + START_DEADLINE_S
+        while time.monotonic() < deadline:
+            assert self.popen.poll() is None, (self.folder / "log").read_text()[-2000:]
+            try:
+                if self.request("GET", "/readyz")[0] == 200:
+                    return
+            except OSError:
+                time.sleep(0.05)
+        raise TimeoutError("the archive did not become ready")
+
+
+@contextmanager
+def archive(folder: Path, **storage: str | int) -> Iterator[Archive]:
+    """Run an archive in a folder; `storage` overrides settings of that table."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings: dict[str, str | int] = {"data_dir": str(folder / "data"), **storage}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+    config = folder / "archive.toml"
+    config.write_text(
+        f'[[senders]]\nname = "{NODE_NAME}"\naddress = "{NODE.address}"\n'
+        "[storage]\n" + "\n".join(lines) + "\n"
+    )
+    port, operator_port = _free_ports()
+    command = [sys.executable, "-m", "buildernet.archive", "serve", "--config", str(config)]
+    command += ["--listen-addr", f"127.0.0.1:{port}"]
+    command += ["--operator-listen-addr", f"127.0.0.1:{operator_port}"]
+    running = Archive(folder, port, operator_port, _start(command, folder), command)
+    try:
+        running.wait_ready()
+        yield running
+    finally:
+        running.popen.kill()
+        running.popen.wait(10)
+
+
+def run_cli(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `archive` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "buildernet.archive", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=START_DEADLINE_S,
+        check=False,
+    )
+
+
+def _start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(command, stderr=log, env=dict(os.environ))
+
+
+def _free_ports() -> tuple[int, int]:
+    """Two ports; a restart needs the same ones again."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as two,
+    ):
+        return one.getsockname()[1], two.getsockname()[1]
