@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from buildernet.attested_proxy.errors import NodeCertificateError
+from buildernet.base.bounded_file import read_file
 
 VALIDITY: Final = timedelta(hours=24)
 ROTATE_BEFORE_END: Final = timedelta(hours=8)
@@ -121,8 +122,14 @@ def load_identity(certificate: Path, key: Path) -> Identity:
         NodeCertificateError: A file cannot be read, is no PEM, or the two do not belong together.
     """
     try:
-        chain = tuple(x509.load_pem_x509_certificates(_read(certificate)))
-        loaded = load_pem_private_key(_read(key), password=None)
+        chain = tuple(
+            x509.load_pem_x509_certificates(
+                read_file(certificate, limit=MAX_PEM_BYTES, error=NodeCertificateError)
+            )
+        )
+        loaded = load_pem_private_key(
+            read_file(key, limit=MAX_PEM_BYTES, error=NodeCertificateError), password=None
+        )
     except (ValueError, TypeError) as exc:
         raise NodeCertificateError(f"cannot use {certificate} with {key}: {exc}") from exc
     if loaded.public_key() != chain[0].public_key():
@@ -234,17 +241,6 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
     except ValueError as exc:
         raise NodeCertificateError(f"{host!r} is no host name and no IP address") from exc
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_PEM_BYTES + 1)
-    except OSError as exc:
-        raise NodeCertificateError(f"cannot read {path}: {exc.strerror}") from exc
-    if len(data) > MAX_PEM_BYTES:
-        raise NodeCertificateError(f"{path} is larger than {MAX_PEM_BYTES} bytes")
-    return data
 
 
 def _replace(path: Path, data: bytes, *, mode: int) -> None:

@@ -30,6 +30,7 @@ from buildernet.attested_proxy.config import AUTO, PeerPolicy, ServerConfig
 from buildernet.attested_proxy.evidence import AttestationType, Issuer
 from buildernet.attested_proxy.judge import Judge
 from buildernet.attested_proxy.verification import EvidenceValidator, FindCollateral
+from buildernet.base.bounded_file import read_file
 from buildernet.base.errors import ConfigError
 from buildernet.net.fetch import HttpFetcher
 from buildernet.net.file_store import FileStore
@@ -140,14 +141,14 @@ async def _load_measurements(peers: PeerPolicy, fetch: HttpFetcher) -> Measureme
     if "://" in peers.measurements:
         data, _ = await fetch(peers.measurements, limit=MAX_POLICY_BYTES)
     else:
-        data = _read(Path(peers.measurements))
+        data = read_file(Path(peers.measurements), limit=MAX_INPUT_BYTES)
     return parse_measurement_policy(data)
 
 
 def _load_roots(path: Path | None) -> TrustAnchors:
     if path is None:
         return INTEL
-    data = _read(path)
+    data = read_file(path, limit=MAX_INPUT_BYTES)
     try:
         if data.lstrip().startswith(b"-----BEGIN"):
             certificate = x509.load_pem_x509_certificate(data)
@@ -161,7 +162,7 @@ def _load_roots(path: Path | None) -> TrustAnchors:
 
 def _find_collateral(peers: PeerPolicy, fetch: HttpFetcher) -> FindCollateral:
     if peers.collateral is not None:
-        known = parse_collateral(_read(peers.collateral))
+        known = parse_collateral(read_file(peers.collateral, limit=MAX_INPUT_BYTES))
         return lambda quote: select_collateral(parse_quote(quote), known)
     cache = CollateralCache(
         service=INTEL_PCS if peers.pccs_url is None else pccs(peers.pccs_url),
@@ -187,14 +188,3 @@ def _waiting_for(
             raise ConfigError(f"no collateral for {kind} in {_FETCH_TIMEOUT_S:g} s") from exc
 
     return find
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_INPUT_BYTES + 1)
-    except OSError as exc:
-        raise ConfigError(f"cannot read {path}: {exc.strerror}") from exc
-    if len(data) > MAX_INPUT_BYTES:
-        raise ConfigError(f"{path} is larger than {MAX_INPUT_BYTES} bytes")
-    return data

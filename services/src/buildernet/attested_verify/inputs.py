@@ -2,6 +2,7 @@
 """What the command line names, read and typed: files, roots, report data, measurements."""
 
 import asyncio
+import functools
 from pathlib import Path
 from typing import Final
 
@@ -23,26 +24,14 @@ from buildernet.attestation.policy.documents import MAX_POLICY_BYTES
 from buildernet.attestation.quote.body import REPORT_DATA_BYTES
 from buildernet.attestation.verify import INTEL, TrustAnchors
 from buildernet.attested_verify.errors import InputError
+from buildernet.base import bounded_file
 from buildernet.net.fetch import HttpFetcher
 
 MAX_ROOT_BYTES: Final = 64 * 1024
 """A root certificate has less than 1 KiB; a file of several has a few."""
 
-
-def read_file(path: Path, *, limit: int) -> bytes:
-    """Read a whole file.
-
-    Raises:
-        InputError: it cannot be read or is larger than `limit` bytes.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as exc:
-        raise InputError(f"cannot read {path}: {exc.strerror}") from exc
-    if len(data) > limit:
-        raise InputError(f"{path} is larger than {limit} bytes")
-    return data
+read_file = functools.partial(bounded_file.read_file, error=InputError)
+"""Read a file of the command line; raises `InputError`."""
 
 
 def read_roots(path: Path | None) -> TrustAnchors:

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from buildernet.base.bounded_file import read_file
 from buildernet.base.errors import ConfigError
 
 MAX_CONFIG_BYTES: Final = 256 * 1024
@@ -69,13 +70,7 @@ def require_range(name: str, value: int, *, low: int, high: int) -> None:
 
 
 def _read(path: Path) -> _Table:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_CONFIG_BYTES + 1)
-    except OSError as exc:
-        raise ConfigError(f"cannot read configuration {path}: {exc.strerror}") from exc
-    if len(raw) > MAX_CONFIG_BYTES:
-        raise ConfigError(f"configuration {path} is larger than {MAX_CONFIG_BYTES} bytes")
+    raw = read_file(path, limit=MAX_CONFIG_BYTES)
     try:
         return tomllib.loads(raw.decode())
     except (ValueError, RecursionError) as exc:  # not UTF-8, not TOML, nested without end
