@@ -12,7 +12,7 @@ from buildernet.base.errors import ConfigError
 AUTO: Final = "auto"
 _TYPES: Final = (AUTO, *AttestationType)
 _ALL_TDX: Final = "tdx"
-_PROTOCOLS: Final = ("auto", "a", "b")
+_PROTOCOLS: Final = ("auto", "a", "b", "b+http/1.1", "b+h2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class ClientConfig:
     listen_addr: str = "127.0.0.1:8080"
     listen_addr_healthcheck: str = ""
     protocol: str = AUTO
-    """`a`, `b`, or `auto`: B first, then A."""
+    """`a`, `b`, `b+http/1.1`, `b+h2`, or `auto`: B first, then A."""
     client_attestation_type: str = AttestationType.NONE.value
     tls_certificate_path: Path | None = None
     """Our certificate in protocol B."""

@@ -117,7 +117,7 @@ SERVER: Final = (
 CLIENT: Final = (
     *_LISTEN,
     Flag(("--target-addr",), "target_addr", "the attested server", ("TARGET_ADDR",)),
-    Flag(("--protocol",), "protocol", "a, b or auto"),
+    Flag(("--protocol",), "protocol", "a, b, b+http/1.1, b+h2 or auto"),
     Flag(
         ("--client-attestation-type",),
         "client_attestation_type",
