@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tpm2_pytss import ESYS_TR  # type: ignore[import-untyped]  # has no type information
 
 from buildernet.attestation.azure import parse_azure_evidence, verify_azure_evidence
-from buildernet.attestation.azure.verify import _td_fields
+from buildernet.attestation.azure.links import td_fields
 from buildernet.attestation.errors import VerificationError
 from buildernet.attestation.issue.azure import (
     AK_CERTIFICATE_INDEX,
@@ -87,7 +87,7 @@ class SimulatedAzure:
         digest = Bank.SHA256.digest(claims)
         self.quote = CHAIN.quote(replace(Domain(), report_data=digest.ljust(64, b"\0")))
         td_report = bytearray(1024)
-        for _, place, value in _td_fields(parse_quote(self.quote).body):
+        for _, place, value in td_fields(parse_quote(self.quote).body):
             td_report[place] = value
         report = struct.pack("<4sIIII12x", b"HCLA", 2, 0, 2, 0) + bytes(td_report).ljust(
             1184, b"\0"

@@ -45,6 +45,16 @@ _PEERS: Final = (
         ("--trust-root",), "peers.trust_root", "root to believe instead of Intel's; simulated TEE"
     ),
     Flag(
+        ("--azure-ak-roots",), "peers.azure_ak_roots", "the same for Azure's vTPMs; simulated TEE"
+    ),
+    Flag(("--azure-ak-issuers",), "peers.azure_ak_issuers", "intermediates that peers do not send"),
+    Flag(
+        ("--dangerously-accept-azure-without-ak-certificate",),
+        "peers.dangerously_accept_azure_without_ak_certificate",
+        "take Azure documents of protocol A whose vTPM nobody certified",
+        boolean=True,
+    ),
+    Flag(
         ("--override-azure-outdated-tcb", "--override-azurev6-tcbinfo"),
         "peers.override_azure_outdated_tcb",
         "take hosts that are out of date",
@@ -90,7 +100,7 @@ SERVER: Final = (
     Flag(
         ("--server-attestation-type",),
         "server_attestation_type",
-        "auto, none or dcap-tdx",
+        "auto, none, dcap-tdx, gcp-tdx, qemu-tdx or azure-tdx",
         ("SERVER_ATTESTATION_TYPE",),
     ),
     Flag(
@@ -121,7 +131,7 @@ CLIENT: Final = (
     Flag(
         ("--client-attestation-type",),
         "client_attestation_type",
-        "auto, none or dcap-tdx",
+        "auto, none, dcap-tdx, gcp-tdx, qemu-tdx or azure-tdx",
         ("CLIENT_ATTESTATION_TYPE",),
     ),
     Flag(
