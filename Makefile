@@ -37,7 +37,7 @@ check: setup ## Linters, types, import contracts and fast tests (under a minute)
 reproduce: setup ## Build twice from scratch under different conditions and compare every byte
 	@$(PY) scripts/reproduce
 
-bench: setup ## Measure build, image and boot beside mkosi; print figures and ratios
+bench: setup ## Measure build, image, quotes and proxy beside others; print figures and ratios
 	@scripts/build-image
 	@$(PY) -m tests.bench
 

@@ -26,7 +26,8 @@ class Figure:
 
     def row(self) -> tuple[str, str, str, str]:
         """Name, value, aim, note."""
-        value = "-" if self.value is None else f"{self.value:.1f} {self.unit}".strip()
+        digits = 2 if not self.unit else 1  # of ratios the second one matters
+        value = "-" if self.value is None else f"{self.value:.{digits}f} {self.unit}".strip()
         aim = "" if self.aim is None else f"<= {self.aim:g}"
         missed = self.aim is not None and self.value is not None and self.value > self.aim
         return self.name, value, aim, ("MISSED " if missed else "") + self.note
@@ -48,6 +49,11 @@ def ratio(name: str, ours: Figure, theirs: Figure, *, aim: float | None = None) 
     if ours.value is None or not theirs.value:
         return Figure(name, None, "", aim, "one side is missing")
     return Figure(name, ours.value / theirs.value, "", aim)
+
+
+def ratio_of_rates(name: str, ours: Figure, theirs: Figure, *, aim: float | None = None) -> Figure:
+    """The same of figures of which more is better: the time that each needs for one."""
+    return ratio(name, theirs, ours, aim=aim)
 
 
 def machine() -> str:

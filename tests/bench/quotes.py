@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Time of one quote verification, ours beside dcap-qvl: `python -m tests.bench.quotes`.
+"""Time of one quote verification, ours beside dcap-qvl: `python -m tests.bench quotes`.
 
 Warm: chain and collateral were seen before, as for every connection but the first to a node. Cold:
 nothing is remembered. dcap-qvl remembers nothing; its parsed collateral is made outside the clock
 for the warm figure and inside it for the cold one.
 """
 
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
@@ -17,17 +16,19 @@ import dcap_qvl  # type: ignore[import-untyped] # ships no stubs
 
 from buildernet.attestation.collateral import parse_collateral
 from buildernet.attestation.verify import TrustAnchors, platform, signed_collateral, verify_quote
+from tests.bench.figures import Figure
 from tests.support.minted_chain import MINTED_AT, mint_chain
 from tests.support.second_opinion import dcap_collateral
 from tests.support.shared_data import shared_file
 
 ROUNDS: Final = 300
+WARM_AIM: Final = 1.0
 FOLDER: Final = "attestation/dcap-qvl-0.7.0-sdist"
 REAL_AT: Final = 1750332747
 
 
 @dataclass(frozen=True)
-class Figure:
+class Comparison:
     """Median times in milliseconds."""
 
     name: str
@@ -57,7 +58,7 @@ def measure(work: Callable[[], object], before: Callable[[], None] = lambda: Non
     return median(times) * 1000
 
 
-def figures() -> list[Figure]:
+def compare() -> list[Comparison]:
     """Measure a real quote under Intel's root and a minted one under its own."""
     chain = mint_chain()
     real = parse_collateral(shared_file(f"{FOLDER}/tdx_quote_collateral.json").read_bytes())[0]
@@ -88,19 +89,15 @@ def figures() -> list[Figure]:
             parsed = dcap_collateral(collateral)
             dcap_qvl.verify_with_root_ca(data, parsed, roots.roots[0], at)
 
-        found.append(Figure(f"{name}, warm", measure(ours), measure(theirs)))
-        found.append(Figure(f"{name}, cold", measure(ours, forget), measure(theirs_cold)))
+        found.append(Comparison(f"{name}, warm", measure(ours), measure(theirs)))
+        found.append(Comparison(f"{name}, cold", measure(ours, forget), measure(theirs_cold)))
     return found
 
 
-def main() -> None:
-    """Print the figures as a table."""
-    sys.stdout.write("median of one verification, ms       ours  dcap-qvl  ratio\n")
-    for figure in figures():
-        sys.stdout.write(
-            f"{figure.name:34} {figure.ours:7.3f} {figure.theirs:9.3f} {figure.ratio:6.2f}\n"
-        )
-
-
-if __name__ == "__main__":
-    main()
+def measure_quotes() -> Iterator[Figure]:
+    """Both times of each comparison and their ratio."""
+    for found in compare():
+        yield Figure(f"verify {found.name}", found.ours, "ms")
+        yield Figure(f"dcap-qvl: verify {found.name}", found.theirs, "ms")
+        aim = WARM_AIM if found.name.endswith("warm") else None
+        yield Figure(f"verify {found.name} / dcap-qvl's", found.ratio, "", aim)

@@ -13,13 +13,13 @@ from typing import Final, Self
 import pytest
 
 from tests.harness.artefacts import DeployedImage
+from tests.harness.attested_port import ATTESTED_PORT
 from tests.harness.boot import boot_image, boot_to_live
 from tests.harness.deadline import Deadline
 from tests.harness.errors import HarnessError
 from tests.harness.guest_api import SYSTEM_API_PORT, GuestAPI
 from tests.harness.machine import Machine
 from tests.harness.qemu import Accelerator, MachineSpec
-from tests.support.demo_attested import ATTESTED_PORT
 
 BOOT_SECONDS: Final = 240.0
 """Under TCG on a loaded 2-core machine, retry included; about 25 s when idle."""

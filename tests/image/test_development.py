@@ -8,16 +8,12 @@ from pathlib import Path
 import pytest
 
 from buildernet.node.firewall import read_ports
+from tests.harness.attested_port import ATTESTED_PORT, wait_for_tls
 from tests.harness.deadline import Deadline
 from tests.harness.guest_api import SYSTEM_API_PORT
 from tests.image.boots import BOOT_SECONDS, Boots, Reading
 from tests.image.explaining import explain
-from tests.support.demo_attested import (
-    ATTESTED_PORT,
-    ask,
-    copy_with_other_command_line,
-    wait_for_tls,
-)
+from tests.support.demo_attested import ask, copy_with_other_command_line
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(600)]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from buildernet.node.firewall import read_ports
+from tests.harness.attested_port import wait_for_tls
 from tests.harness.deadline import Deadline
 from tests.harness.guest_api import SYSTEM_API_PORT
-from tests.support.demo_attested import wait_for_tls
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(600)]
 

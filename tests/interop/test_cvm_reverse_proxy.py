@@ -19,6 +19,7 @@ from typing import Final
 import pytest
 from aiohttp import ClientSession, web
 
+from buildernet.attested_proxy import documents
 from buildernet.attested_proxy.config import ClientConfig, ServerConfig
 from buildernet.attested_proxy.evidence import AttestationType
 from tests.support.attested_tls import (
@@ -200,6 +201,10 @@ class MintedIssuer:
 
     async def issue(self, report_data: bytes) -> bytes:
         return shared_chain().quote(Domain(report_data=report_data))
+
+    async def issue_document(self, user_data: bytes, extra_data: bytes) -> bytes:
+        quote = await self.issue(documents.report_data(extra_data))
+        return documents.encode_quote(quote, user_data=user_data)
 
 
 async def test_their_server_reads_our_evidence(tmp_path: Path) -> None:

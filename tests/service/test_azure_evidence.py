@@ -1,126 +1,58 @@
 # SPDX-License-Identifier: MIT
-"""A whole Azure machine, simulated: swtpm, a paravisor that renews its report, a quoting host.
-
-Everything is issued by the client and verified with `cryptography` alone, from the simulated root.
-"""
+"""Azure evidence from a simulated machine, both documents, verified with `cryptography` alone."""
 
 from __future__ import annotations
 
-import base64
 import json
-import struct
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 pytest.importorskip("tpm2_pytss", reason="needs tpm2-pytss (extra `tpm` of services)")
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
-from tpm2_pytss import ESYS_TR  # type: ignore[import-untyped]  # has no type information
-
-from buildernet.attestation.azure import parse_azure_evidence, verify_azure_evidence
-from buildernet.attestation.azure.verify import _td_fields
-from buildernet.attestation.errors import VerificationError
-from buildernet.attestation.issue.azure import (
-    AK_CERTIFICATE_INDEX,
-    AK_HANDLE,
-    HCL_REPORT_INDEX,
-    QUOTE_URL,
-    USER_DATA_INDEX,
-    AzureQuotes,
+from buildernet.attestation.azure import (
+    parse_azure_evidence,
+    parse_azure_tpm_document,
+    verify_azure_evidence,
+    verify_azure_tpm_document,
 )
-from buildernet.attestation.issue.tpm import TPM, KeyKind
-from buildernet.attestation.quote import parse_quote
-from buildernet.attestation.registers import Bank
+from buildernet.attestation.errors import VerificationError
 from buildernet.attestation.verify import TrustAnchors
-from tests.support.minted_chain import Domain
-from tests.support.simulated_tee.chain import collateral_at, load_chain
-from tests.support.swtpm import SwtpmTCTI, software_tpm
-from tests.support.tpm_quotes import AT, make_certificate
+from tests.support.simulated_azure import CHAIN, ROOT, SimulatedAzure, simulated_azure
+from tests.support.simulated_tee.chain import collateral_at
+from tests.support.tpm_quotes import AT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
-CHAIN = load_chain()
-ROOT_KEY = ec.generate_private_key(ec.SECP256R1())
-ROOT = make_certificate("SIMULATED vTPM root", ROOT_KEY)
 INPUT = bytes(range(64))
-
-
-def base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def integer(number: int) -> str:
-    return base64url(number.to_bytes((number.bit_length() + 7) // 8, "big"))
-
-
-class SimulatedAzure:
-    """swtpm with Azure's indexes; `sleep` is when the paravisor works."""
-
-    def __init__(self, tcti: SwtpmTCTI) -> None:
-        self.tcti = tcti
-        with TPM(tcti) as tpm:
-            key = tpm.create_attestation_key(KeyKind.RSA)
-            tpm._esapi.evict_control(ESYS_TR.OWNER, key.handle, AK_HANDLE)
-        assert isinstance(key.public, rsa.RSAPublicKey)
-        self.key = key.public
-        certificate = make_certificate(
-            "ak", ROOT_KEY, (ROOT, ROOT_KEY), authority=False, public=self.key
-        )
-        tcti.nv[AK_CERTIFICATE_INDEX] = certificate.public_bytes(Encoding.DER).ljust(4096, b"\0")
-        self.renew(bytes(64))
-
-    def renew(self, user_data: bytes) -> None:
-        numbers = self.key.public_numbers()
-        key = {"kid": "HCLAkPub", "key_ops": ["sign"], "kty": "RSA"}
-        claims = json.dumps(
-            {
-                "keys": [{**key, "e": integer(numbers.e), "n": integer(numbers.n)}],
-                "vm-configuration": {"secure-boot": False, "vmUniqueId": "SIMULATED"},
-                "user-data": user_data.hex(),
-            }
-        ).encode()
-        digest = Bank.SHA256.digest(claims)
-        self.quote = CHAIN.quote(replace(Domain(), report_data=digest.ljust(64, b"\0")))
-        td_report = bytearray(1024)
-        for _, place, value in _td_fields(parse_quote(self.quote).body):
-            td_report[place] = value
-        report = struct.pack("<4sIIII12x", b"HCLA", 2, 0, 2, 0) + bytes(td_report).ljust(
-            1184, b"\0"
-        )
-        report += struct.pack("<IIIII", len(claims) + 20, 1, 4, 1, len(claims)) + claims
-        self.tcti.nv[HCL_REPORT_INDEX] = report.ljust(2600, b"\0")
-
-    def sleep(self, _seconds: float) -> None:
-        with TPM(self.tcti) as tpm:
-            self.renew(tpm.read_nv(USER_DATA_INDEX))
-
-    def post(self, url: str, *, headers: Mapping[str, str], body: bytes, limit: int) -> bytes:
-        report = json.loads(body)["report"]
-        assert (url, headers["Metadata"], limit > len(self.quote)) == (QUOTE_URL, "true", True)
-        assert report == base64url(self.tcti.nv[HCL_REPORT_INDEX][32:1056])
-        return json.dumps({"quote": base64url(self.quote)}).encode()
-
-    def quotes(self) -> AzureQuotes:
-        return AzureQuotes(lambda: TPM(self.tcti), self.post, sleep=self.sleep)
+USER, EXTRA = INPUT[:32], INPUT[32:]
 
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedAzure]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TSS2_LOG", "all+none")  # libtss2 reports expected refusals on stderr
-        with software_tpm(tmp_path_factory.mktemp("tpm")) as tcti:
-            yield SimulatedAzure(tcti)
+    with simulated_azure(tmp_path_factory.mktemp("tpm")) as azure:
+        yield azure
 
 
 def verify(document: bytes, report_data: bytes = INPUT):
     return verify_azure_evidence(
         parse_azure_evidence(document),
         report_data=report_data,
+        collateral=collateral_at(CHAIN, AT),
+        at=AT,
+        measurements=None,
+        roots=TrustAnchors(roots=(CHAIN.root.der,)),
+        ak_roots=[ROOT],
+    )
+
+
+def verify_document(document: bytes, *, user: bytes = USER, extra: bytes = EXTRA):
+    return verify_azure_tpm_document(
+        parse_azure_tpm_document(document),
+        user_data=user,
+        extra_data=extra,
         collateral=collateral_at(CHAIN, AT),
         at=AT,
         measurements=None,
@@ -144,8 +76,8 @@ def test_evidence_for_another_channel_is_refused(machine: SimulatedAzure):
 
 
 def test_report_of_another_tpm_is_refused(machine: SimulatedAzure, tmp_path: Path):
-    with software_tpm(tmp_path) as tcti:
-        other = json.loads(SimulatedAzure(tcti).quotes().evidence(INPUT))
+    with simulated_azure(tmp_path) as stranger:
+        other = json.loads(stranger.quotes().evidence(INPUT))
     mixed = json.loads(machine.quotes().evidence(INPUT))
     mixed["tpm_attestation"]["quote"] = other["tpm_attestation"]["quote"]
     with pytest.raises(VerificationError, match="step T2"):
@@ -154,3 +86,20 @@ def test_report_of_another_tpm_is_refused(machine: SimulatedAzure, tmp_path: Pat
     mixed["tpm_attestation"]["ak_certificate_pem"] = other["tpm_attestation"]["ak_certificate_pem"]
     with pytest.raises(VerificationError, match="step T9"):
         verify(json.dumps(mixed).encode())
+
+
+def test_issued_document_is_verified(machine: SimulatedAzure):
+    verified = verify_document(machine.quotes().document(USER, EXTRA))
+    assert len(verified.registers) == 24
+    steps = [record.step for record in verified.steps]
+    assert steps == [*"ABCDEFGHIJKL", "Z1", "Z2", "Z4", "T1", "T2", "T3", "T4", "T5", "T6-T9"]
+
+
+def test_document_is_for_one_key_and_one_nonce(machine: SimulatedAzure):
+    document = machine.quotes().document(USER, EXTRA)
+    with pytest.raises(VerificationError, match="step Z4") as refused:
+        verify_document(document, user=EXTRA)
+    assert [record.step for record in refused.value.passed][-2:] == ["Z1", "Z2"]
+    with pytest.raises(VerificationError, match="step T3") as refused:
+        verify_document(document, extra=USER)
+    assert [record.step for record in refused.value.passed][-2:] == ["T1", "T2"]

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from aiohttp import ClientSession, web
 
 from buildernet.attestation.registers import Digest, Digest48, Register
+from buildernet.attested_proxy import documents
 from buildernet.attested_proxy.app import Deployment, build_client, build_server
 from buildernet.attested_proxy.certificate import Identity, NodeCertificate, make_identity
 from buildernet.attested_proxy.config import ClientConfig, ServerConfig
@@ -44,6 +45,10 @@ class SimulatedIssuer:
         registers = {"mrtd": self.mrtd.hex(), "rtmr1": RTMR1.hex()}
         return json.dumps({"report_data": report_data.hex(), "registers": registers}).encode()
 
+    async def issue_document(self, user_data: bytes, extra_data: bytes) -> bytes:
+        evidence = await self.issue(documents.report_data(extra_data))
+        return documents.encode_quote(evidence, user_data=user_data)
+
 
 class SimulatedRefusalError(BuildernetError):
     """The simulated evidence does not fit."""
@@ -70,6 +75,12 @@ class SimulatedValidator:
         if self.mrtd is not None and registers[Register.MRTD] != self.mrtd:
             raise SimulatedRefusalError("mrtd differs")
         return ProvenClaims(registers, "simulated")
+
+    def validate_document(
+        self, kind: AttestationType, document: bytes, *, user_data: bytes, extra_data: bytes
+    ) -> ProvenClaims:
+        evidence = documents.parse_quote(document, user_data=user_data)
+        return self.validate(kind, evidence, documents.report_data(extra_data))
 
 
 NO_DEMANDS = Judge(None, frozenset({AttestationType.NONE}))

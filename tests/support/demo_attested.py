@@ -2,8 +2,6 @@
 """A third party in `make demo`: it asks a node for its certificate and for proof, or refuses it."""
 
 import shlex
-import socket
-import ssl
 import subprocess
 import time
 from dataclasses import dataclass
@@ -13,17 +11,10 @@ from typing import Final
 from buildernet.attestation.collateral.documents import encode_bundle
 from tests.harness import tamper
 from tests.harness.artefacts import DeployedImage
-from tests.harness.deadline import Deadline
-from tests.harness.machine import Machine
 from tests.support.simulated_tee.chain import PUBLIC_CHAIN, ROOT_FILE, collateral_at, load_chain
 
-ATTESTED_PORT: Final = 7936
 ATTESTED_GET: Final = Path(__file__).parents[2] / ".venv/bin/attested-get"
 GET_SECONDS: Final = 60
-ATTEMPT_SECONDS: Final = 5.0
-"""QEMU accepts for the guest at once; without a listener inside, no TLS follows."""
-PACE_SECONDS: Final = 0.2
-"""Between two attempts; spent waiting for the machine to fail, so a failure ends it at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +32,6 @@ class Answer:
     def as_wanted(self) -> bool:
         """Whether it went as demonstrated."""
         return self.status == self.wanted
-
-
-def wait_for_tls(machine: Machine, deadline: Deadline) -> None:
-    """Wait until the attested port ends TLS, whoever it is.
-
-    Raises:
-        BootFailedError, QemuExitedError: The machine failed first.
-        DeadlineError: The deadline is over.
-    """
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    address = ("127.0.0.1", machine.ports[ATTESTED_PORT])
-    while True:
-        seconds = min(ATTEMPT_SECONDS, deadline.require("TLS on the attested port"))
-        try:
-            with (
-                socket.create_connection(address, seconds) as connection,
-                context.wrap_socket(connection),
-            ):
-                return
-        except OSError:
-            machine.require_running(min(PACE_SECONDS, seconds))
 
 
 def ask(image: DeployedImage, port: int, work: Path, *, taken: bool = True) -> Answer:

@@ -69,7 +69,7 @@ def test_binding_follows_the_formula() -> None:
     binding = Binding.of(KEY.public_key(), nonce)
     assert binding.user_data == hashlib.sha256(spki).digest()
     expected = hashlib.sha256(hashlib.sha256(spki).digest() + nonce).digest()
-    assert binding.report_data == expected + bytes(32)
+    assert binding.extra_data == expected
 
 
 def test_types_have_their_oids_and_header_names() -> None:

@@ -123,6 +123,10 @@ def test_report_input_without_certificate_begins_with_zeros() -> None:
         ((b"flashbots-ratls/1",), b"flashbots-ratls/1"),
         (
             (b"flashbots-ratls/1+h2", b"flashbots-ratls/1+http/1.1", b"flashbots-ratls/1"),
+            b"flashbots-ratls/1+h2",
+        ),
+        (
+            (b"other", b"flashbots-ratls/1+http/1.1", b"flashbots-ratls/1+h2"),
             b"flashbots-ratls/1+http/1.1",
         ),
         ((b"h2", b"http/1.1"), None),

@@ -25,8 +25,8 @@ def test_spellings(text: str, url: str) -> None:
 
 def test_port_is_443_unless_named() -> None:
     assert Target.parse("rpc.example", default_scheme="https").port == 443
-    plain = Target.parse("rpc.example", default_scheme="https").over_attested_tls
-    assert (plain.scheme, plain.port) == ("http", 443)
+    assert Target.parse("rpc.example", default_scheme="https").authority == "rpc.example"
+    assert Target.parse("[::1]:7936/x", default_scheme="https").authority == "[::1]:7936"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from tests.bench.figures import Figure, as_json, as_table, ratio, take
+from tests.bench.figures import Figure, as_json, as_table, ratio, ratio_of_rates, take
 
 
 def fail() -> float:
@@ -38,3 +38,9 @@ def test_table_and_json_hold_every_figure() -> None:
     document = json.loads(as_json(figures, "2 processors"))
     assert document["machine"] == "2 processors"
     assert [figure["value"] for figure in document["figures"]] == [12.34, None]
+
+
+def test_a_ratio_of_rates_compares_the_time_of_one() -> None:
+    fast, slow = Figure("a", 40.0, "/s"), Figure("b", 20.0, "/s")
+    assert ratio_of_rates("r", fast, slow).value == 0.5
+    assert ratio_of_rates("r", fast, Figure("b", None, "/s")).value is None

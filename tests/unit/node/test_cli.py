@@ -20,7 +20,7 @@ def test_firewall_prints_the_ruleset(capsys):
 
 def test_a_missing_list_is_a_configuration_error(capsys, tmp_path):
     assert cli.main(["firewall", str(tmp_path / "none")]) == 2
-    assert "cannot read configuration" in capsys.readouterr().err
+    assert "none: No such file" in capsys.readouterr().err
 
 
 def test_event_without_system_api_fails_with_a_hint(capsys, tmp_path):

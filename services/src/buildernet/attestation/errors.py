@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Errors of the attestation package."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from buildernet.base.errors import BuildernetError
@@ -125,7 +127,21 @@ class StepRecord:
     """One step of a verification that was passed."""
 
     step: str
-    """A to L."""
+    """A to L; Z1 to Z4 and T1 to T9 for Azure and TPMs."""
     title: str
     details: tuple[str, ...]
     """What was found, one line each, for a reader."""
+
+
+@contextmanager
+def explaining(passed: Sequence[StepRecord]) -> Iterator[None]:
+    """Give a refusal from inside the steps that were passed before it.
+
+    Args:
+        passed: may grow while the block runs; what the refusal itself lists comes after it.
+    """
+    try:
+        yield
+    except VerificationError as error:
+        error.passed = (*passed, *error.passed)
+        raise

@@ -29,7 +29,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
-from buildernet.attestation.errors import TPMQuoteFormatError, VerificationError
+from buildernet.attestation.errors import StepRecord, TPMQuoteFormatError, VerificationError
 from buildernet.attestation.registers import PCR_COUNT, Bank, Digest
 
 MAX_QUOTE_BYTES: Final = 1024
@@ -50,7 +50,8 @@ MIN_RSA_BITS: Final = 2048
 MAGIC: Final = 0xFF544347
 TYPE_QUOTE: Final = 0x8018
 
-_BANK_OF_ID: Final = {0x4: Bank.SHA1, 0xB: Bank.SHA256, 0xC: Bank.SHA384, 0xD: Bank.SHA512}
+_SHA256_ID: Final = 0xB
+_BANK_OF_ID: Final = {0x4: Bank.SHA1, _SHA256_ID: Bank.SHA256, 0xC: Bank.SHA384, 0xD: Bank.SHA512}
 _HASH: Final[Mapping[Bank, type[hashes.HashAlgorithm]]] = MappingProxyType(
     {Bank.SHA256: hashes.SHA256, Bank.SHA384: hashes.SHA384, Bank.SHA512: hashes.SHA512}
 )
@@ -206,6 +207,11 @@ def parse_tpmt_signature(data: bytes) -> TPMSignature:
     return TPMSignature(scheme, bank, value)
 
 
+def encode_rsa_signature(value: bytes) -> bytes:
+    """Marshal a TPMT_SIGNATURE of RSASSA with SHA-256: all that Azure's vTPM makes."""
+    return struct.pack(">HHH", Scheme.RSASSA, _SHA256_ID, len(value)) + value
+
+
 def compute_pcr_digest(
     hash_bank: Bank,
     selection: Mapping[Bank, tuple[int, ...]],
@@ -245,7 +251,43 @@ def verify_tpm_quote(
         VerificationError: a step failed; the message names it and the difference.
     """
     quote = parse_tpm_quote(message)
-    _verify_signature(message, signature, attestation_key)
+    try:
+        _verify_signature(message, signature, attestation_key)
+        _verify_contents(quote, signature.bank, nonce, pcrs)
+    except VerificationError as error:
+        error.passed = tuple(
+            record for record in describe_tpm_quote(quote, signature) if record.step < error.step
+        )
+        raise
+    return quote
+
+
+def describe_tpm_quote(quote: TPMQuote, signature: TPMSignature) -> tuple[StepRecord, ...]:
+    """Return the records of steps T1 to T5 for a quote that passed them."""
+    return (
+        StepRecord(
+            "T1",
+            "attestation key's type fits the signature",
+            (f"{signature.scheme.name} with {signature.bank}",),
+        ),
+        StepRecord("T2", "TPM quote is signed by the attestation key", ()),
+        StepRecord("T3", "TPM quote is made for the nonce", (quote.nonce.hex(),)),
+        StepRecord("T4", "TPM quote covers the PCRs given", (_describe(quote.selection),)),
+        StepRecord(
+            "T5",
+            "PCRs given hash to the quoted digest",
+            (f"{quote.reset_count} resets of the TPM",),
+        ),
+    )
+
+
+def _verify_contents(
+    quote: TPMQuote,
+    hash_bank: Bank,
+    nonce: bytes,
+    pcrs: Mapping[Bank, Mapping[int, Digest]],
+) -> None:
+    """Steps T3 to T5."""
     if not nonce or not hmac.compare_digest(quote.nonce, nonce):
         raise VerificationError(
             "nonce of the TPM quote",
@@ -259,7 +301,7 @@ def verify_tpm_quote(
         raise VerificationError(
             "PCR selection", step="T4", expected=_describe(given), actual=_describe(selected)
         )
-    digest = compute_pcr_digest(signature.bank, quote.selection, pcrs)
+    digest = compute_pcr_digest(hash_bank, quote.selection, pcrs)
     if not hmac.compare_digest(digest, quote.pcr_digest):
         raise VerificationError(
             "digest of the PCR values",
@@ -268,7 +310,6 @@ def verify_tpm_quote(
             actual=digest.hex(),
             hint="the PCR values that came with the quote are not the ones the TPM signed",
         )
-    return quote
 
 
 def _describe(selection: Mapping[Bank, tuple[int, ...]]) -> str:

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
-from buildernet.attested_proxy import documents, protocol_a, protocol_b
+from buildernet.attested_proxy import protocol_a, protocol_b
 from buildernet.attested_proxy.certificate import Identity
 from buildernet.attested_proxy.errors import PeerRefusedError
 from buildernet.attested_proxy.evidence import AttestationType, Issuer, Peer, Workers
@@ -121,8 +121,7 @@ async def issue_extension(
     if issuer is None:
         return None
     binding = protocol_a.Binding.of(key, nonce)
-    quote = await issuer.issue(binding.report_data)
-    document = documents.encode_quote(quote, user_data=binding.user_data)
+    document = await issuer.issue_document(binding.user_data, binding.extra_data)
     return protocol_a.oid_of(issuer.attestation_type), document
 
 

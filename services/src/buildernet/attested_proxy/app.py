@@ -11,13 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import aiohttp
 from aiohttp import web
 
 from buildernet.attested_proxy.accept import Acceptor
 from buildernet.attested_proxy.certificate import Identity, NodeCertificate
 from buildernet.attested_proxy.config import ClientConfig, Limits, ServerConfig
-from buildernet.attested_proxy.connector import AttestedConnector, AttestedResponse
 from buildernet.attested_proxy.dial import Dialler, WireProtocol
 from buildernet.attested_proxy.evidence import Issuer, Workers
 from buildernet.attested_proxy.forward import Forwarder
@@ -26,6 +24,7 @@ from buildernet.attested_proxy.limits import ConnectionLimits
 from buildernet.attested_proxy.listener import AttestedListener
 from buildernet.attested_proxy.metrics import HandshakeMetrics
 from buildernet.attested_proxy.target import Target
+from buildernet.attested_proxy.upstream import AttestedUpstream, PlainUpstream, Upstream
 from buildernet.base.errors import ConfigError
 from buildernet.net.limits import ServerLimits
 from buildernet.net.metrics import METRICS
@@ -87,11 +86,13 @@ def build_server(
         target = Target.parse(config.target_addr, default_scheme="http")
         limits = config.limits
 
-        def session() -> aiohttp.ClientSession:
-            connector = aiohttp.TCPConnector(limit=limits.max_connections)
-            return _session(connector, limits)
+        def plain() -> Upstream:
+            tls = ssl.create_default_context() if target.url.scheme == "https" else None
+            return PlainUpstream(
+                target, limit=limits.max_connections, idle_s=limits.idle_timeout_s, tls=tls
+            )
 
-        _forward(app, target, session, limits, peer_sends_requests=True)
+        _forward(app, target, plain, limits, peer_sends_requests=True)
     return Deployment(app, health, listener.front)
 
 
@@ -106,13 +107,15 @@ def build_client(
         if target.url.scheme != "https":
             raise ConfigError("verify_tls needs an https target")
 
-        def session() -> aiohttp.ClientSession:
-            connector = aiohttp.TCPConnector(
-                limit=config.max_server_connections, ssl=_ordinary_tls(config)
+        def ordinary() -> Upstream:
+            return PlainUpstream(
+                target,
+                limit=config.max_server_connections,
+                idle_s=limits.idle_timeout_s,
+                tls=_ordinary_tls(config),
             )
-            return _session(connector, limits)
 
-        _forward(app, target, session, limits, peer_sends_requests=False)
+        _forward(app, target, ordinary, limits, peer_sends_requests=False)
         return Deployment(app, health, None)
     workers = Workers("evidence")
     metrics = HandshakeMetrics(app[METRICS].registry)
@@ -127,21 +130,20 @@ def build_client(
         timeout_s=limits.handshake_timeout_s,
     )
 
-    def attested_session() -> aiohttp.ClientSession:
-        connector = AttestedConnector(
+    def attested() -> Upstream:
+        return AttestedUpstream(
             dialler,
             metrics=metrics,
+            authority=target.authority,
             limit=config.max_server_connections,
-            keepalive_s=limits.idle_timeout_s,
+            idle_s=limits.idle_timeout_s,
         )
-        return _session(connector, limits)
 
     async def close_workers(_app: web.Application) -> None:
         workers.close()
 
     app.on_cleanup.append(close_workers)
-    plain = Target(target.over_attested_tls)
-    _forward(app, plain, attested_session, limits, peer_sends_requests=False)
+    _forward(app, target, attested, limits, peer_sends_requests=False)
     return Deployment(app, health, None)
 
 
@@ -161,7 +163,7 @@ def _applications(limits: Limits) -> tuple[web.Application, web.Application]:
 def _forward(
     app: web.Application,
     target: Target,
-    open_session: Callable[[], aiohttp.ClientSession],
+    open_upstream: Callable[[], Upstream],
     limits: Limits,
     *,
     peer_sends_requests: bool,
@@ -170,31 +172,24 @@ def _forward(
     handlers: list[Handler] = []
 
     async def forwarding(_app: web.Application) -> AsyncIterator[None]:
-        async with open_session() as session:
-            forwarder = Forwarder(
-                session,
-                target.url,
-                max_body_bytes=limits.max_body_bytes,
-                peer_sends_requests=peer_sends_requests,
-            )
-            handlers.append(forwarder.handle)
-            yield
+        upstream = open_upstream()
+        forwarder = Forwarder(
+            upstream,
+            host=target.authority,
+            base=target.url.raw_path.rstrip("/"),
+            max_body_bytes=limits.max_body_bytes,
+            timeout_s=limits.request_timeout_s,
+            peer_sends_requests=peer_sends_requests,
+        )
+        handlers.append(forwarder.handle)
+        yield
+        await upstream.close()
 
     async def handle(request: web.Request) -> web.StreamResponse:
         return await handlers[0](request)
 
     app.cleanup_ctx.append(forwarding)
     app.router.add_route("*", "/{path:.*}", handle)
-
-
-def _session(connector: aiohttp.BaseConnector, limits: Limits) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=connector,
-        response_class=AttestedResponse,
-        auto_decompress=False,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=limits.request_timeout_s),
-    )
 
 
 def _ordinary_tls(config: ClientConfig) -> ssl.SSLContext:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from buildernet.attestation.issue.azure import EVENT_LOG, QUOTE_URL
 from buildernet.attested_proxy.evidence import AttestationType
 from buildernet.base.config import require_range
 from buildernet.base.errors import ConfigError
@@ -12,7 +13,7 @@ from buildernet.base.errors import ConfigError
 AUTO: Final = "auto"
 _TYPES: Final = (AUTO, *AttestationType)
 _ALL_TDX: Final = "tdx"
-_PROTOCOLS: Final = ("auto", "a", "b")
+_PROTOCOLS: Final = ("auto", "a", "b", "b+http/1.1", "b+h2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,12 @@ class PeerPolicy:
     """PEM or DER of a root to believe instead of Intel's; for simulated hardware."""
     override_azure_outdated_tcb: bool = False
     """Take OutOfDate platforms, which Azure's hosts often are."""
+    azure_ak_roots: Path | None = None
+    """PEM of roots to believe about Azure's vTPMs instead of Microsoft's; for simulated ones."""
+    azure_ak_issuers: Path | None = None
+    """PEM of intermediates that Azure peers do not send."""
+    dangerously_accept_azure_without_ak_certificate: bool = False
+    """Take protocol A documents whose vTPM key nobody certified, as cvm-reverse-proxy's."""
 
     def __post_init__(self) -> None:
         allowed = self.allowed_remote_attestation_type
@@ -73,6 +80,22 @@ class PeerPolicy:
             "nothing says which peers are taken",
             hint="give measurements, or --allowed-remote-attestation-type none",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class AzureSource:
+    """Where the evidence of an Azure machine comes from."""
+
+    tcti: str = "device:/dev/tpmrm0"
+    """The vTPM, as tpm2-tss names it."""
+    quote_url: str = QUOTE_URL
+    """The host's quote service."""
+    event_log: Path = EVENT_LOG
+    """The firmware's log, sent along in protocol A; may be missing."""
+    ak_issuers: Path | None = None
+    """PEM of the intermediates to send along."""
+    fetch_ak_issuers: bool = False
+    """Fetch them at the start, from the addresses that the vTPM's certificate names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +150,7 @@ class ServerConfig:
     serve_certificate: bool = False
     """Answer `GET /cert` with the node's certificate instead of forwarding it."""
     tsm_dir: Path = Path("/sys/kernel/config/tsm/report")
+    azure: AzureSource = AzureSource()
     peers: PeerPolicy = PeerPolicy()
     limits: Limits = Limits()
     logging: Logging = Logging()
@@ -150,7 +174,7 @@ class ClientConfig:
     listen_addr: str = "127.0.0.1:8080"
     listen_addr_healthcheck: str = ""
     protocol: str = AUTO
-    """`a`, `b`, or `auto`: B first, then A."""
+    """`a`, `b`, `b+http/1.1`, `b+h2`, or `auto`: B first, then A."""
     client_attestation_type: str = AttestationType.NONE.value
     tls_certificate_path: Path | None = None
     """Our certificate in protocol B."""
@@ -161,6 +185,7 @@ class ClientConfig:
     """With verify_tls: a further root to believe."""
     tsm_dir: Path = Path("/sys/kernel/config/tsm/report")
     max_server_connections: int = 32
+    azure: AzureSource = AzureSource()
     peers: PeerPolicy = PeerPolicy()
     limits: Limits = Limits()
     logging: Logging = Logging()

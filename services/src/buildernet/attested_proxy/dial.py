@@ -8,6 +8,7 @@ other gains an attacker nothing.
 
 import asyncio
 import functools
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -32,6 +33,15 @@ class WireProtocol(StrEnum):
     AUTO = "auto"
     A = "a"
     B = "b"
+    B_HTTP1 = "b+http/1.1"
+    B_HTTP2 = "b+h2"
+
+    @property
+    def offered(self) -> tuple[bytes, ...]:
+        """ALPN identifiers of protocol B."""
+        if self is WireProtocol.B_HTTP1:
+            return (protocol_b.ALPN_HTTP1, protocol_b.ALPN_PLAIN)
+        return (protocol_b.ALPN_HTTP2,) if self is WireProtocol.B_HTTP2 else protocol_b.ALPN
 
 
 class NotSpokenError(AttestedTlsError):
@@ -96,13 +106,14 @@ class Dialler:
         raise AssertionError("an order of protocols is never empty")
 
     async def _dial_one(self, protocol: WireProtocol) -> tuple[TlsChannel, Peer]:
-        speak = self._speak_a if protocol is WireProtocol.A else self._speak_b
         channel: TlsChannel | None = None
         try:
             async with asyncio.timeout(self._timeout_s):
                 loop = asyncio.get_running_loop()
                 _, channel = await loop.create_connection(TlsChannel, *self._address)
-                return channel, await speak(channel)
+                if protocol is WireProtocol.A:
+                    return channel, await self._speak_a(channel)
+                return channel, await self._speak_b(channel, protocol.offered)
         except BaseException as exc:
             if channel is not None:
                 channel.abort()
@@ -133,9 +144,9 @@ class Dialler:
             lambda: self._judge.judge_a(chain, nonce, address=channel.peer_address)
         )
 
-    async def _speak_b(self, channel: TlsChannel) -> Peer:
+    async def _speak_b(self, channel: TlsChannel, offered: Sequence[bytes]) -> Peer:
         context = new_context(server=False)
-        context.set_alpn_protos(list(protocol_b.ALPN))
+        context.set_alpn_protos(list(offered))
         context.set_verify(SSL.VERIFY_NONE)
         if self._identity is not None:
             context.use_privatekey(self._identity.key)  # type: ignore[arg-type]  # as in accept
@@ -146,7 +157,7 @@ class Dialler:
             await channel.handshake(tls)
         except TlsError as exc:
             raise NotSpokenError(f"server refuses protocol B: {exc}") from exc
-        if channel.protocol_id not in protocol_b.ALPN:
+        if channel.protocol_id not in offered:
             raise NotSpokenError("server does not speak flashbots-ratls/1")
         exporter = channel.export(protocol_b.EXPORTER_LABEL, protocol_b.EXPORTER_BYTES)
         kind, evidence = await read_frame(channel)

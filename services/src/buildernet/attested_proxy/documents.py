@@ -11,9 +11,15 @@ import json
 from typing import Any, Final
 
 from buildernet.attested_proxy.errors import DocumentError
+from buildernet.attested_proxy.evidence import REPORT_DATA_BYTES
 
 _QUOTE: Final = "RawQuote"
 _USER_DATA: Final = "UserData"
+
+
+def report_data(extra_data: bytes) -> bytes:
+    """Return what the quote in a document is bound to: the extra data and zeros, 64 bytes."""
+    return extra_data.ljust(REPORT_DATA_BYTES, b"\0")
 
 
 def encode_quote(quote: bytes, *, user_data: bytes) -> bytes:

@@ -70,7 +70,18 @@ class Issuer(Protocol):
         """The type of evidence it makes."""
 
     async def issue(self, report_data: bytes) -> bytes:
-        """Return evidence bound to 64 bytes; waits for its turn.
+        """Return evidence of protocol B bound to 64 bytes; waits for its turn.
+
+        Raises:
+            BuildernetError: The machine gives none.
+        """
+
+    async def issue_document(self, user_data: bytes, extra_data: bytes) -> bytes:
+        """Return the document of protocol A; waits for its turn.
+
+        Args:
+            user_data: 32 bytes: hash of the certificate's key.
+            extra_data: 32 bytes that the evidence is bound to: hash of user data and nonce.
 
         Raises:
             BuildernetError: The machine gives none.
@@ -81,12 +92,27 @@ class Validator(Protocol):
     """Verifies evidence about another machine."""
 
     def validate(self, kind: AttestationType, evidence: bytes, report_data: bytes) -> Claims:
-        """Return what the evidence proves.
+        """Return what evidence of protocol B proves.
 
         Args:
             kind: The type the peer names.
             evidence: As the issuer of that type makes it.
             report_data: 64 bytes that it must be bound to.
+
+        Raises:
+            BuildernetError: It proves nothing, or not what is demanded.
+        """
+
+    def validate_document(
+        self, kind: AttestationType, document: bytes, *, user_data: bytes, extra_data: bytes
+    ) -> Claims:
+        """Return what a document of protocol A proves.
+
+        Args:
+            kind: The type of the extension it came in.
+            document: As the issuer of that type makes it.
+            user_data: 32 bytes it must name.
+            extra_data: 32 bytes that it must be bound to.
 
         Raises:
             BuildernetError: It proves nothing, or not what is demanded.

@@ -30,6 +30,16 @@ _PEERS: Final = (
         ("--trust-root",), "peers.trust_root", "root to believe instead of Intel's; simulated TEE"
     ),
     Flag(
+        ("--azure-ak-roots",), "peers.azure_ak_roots", "the same for Azure's vTPMs; simulated TEE"
+    ),
+    Flag(("--azure-ak-issuers",), "peers.azure_ak_issuers", "intermediates that peers do not send"),
+    Flag(
+        ("--dangerously-accept-azure-without-ak-certificate",),
+        "peers.dangerously_accept_azure_without_ak_certificate",
+        "take Azure documents of protocol A whose vTPM nobody certified",
+        boolean=True,
+    ),
+    Flag(
         ("--override-azure-outdated-tcb", "--override-azurev6-tcbinfo"),
         "peers.override_azure_outdated_tcb",
         "take hosts that are out of date",
@@ -75,7 +85,7 @@ SERVER: Final = (
     Flag(
         ("--server-attestation-type",),
         "server_attestation_type",
-        "auto, none or dcap-tdx",
+        "auto, none, dcap-tdx, gcp-tdx, qemu-tdx or azure-tdx",
         ("SERVER_ATTESTATION_TYPE",),
     ),
     Flag(
@@ -102,11 +112,11 @@ SERVER: Final = (
 CLIENT: Final = (
     *_LISTEN,
     Flag(("--target-addr",), "target_addr", "the attested server", ("TARGET_ADDR",)),
-    Flag(("--protocol",), "protocol", "a, b or auto"),
+    Flag(("--protocol",), "protocol", "a, b, b+http/1.1, b+h2 or auto"),
     Flag(
         ("--client-attestation-type",),
         "client_attestation_type",
-        "auto, none or dcap-tdx",
+        "auto, none, dcap-tdx, gcp-tdx, qemu-tdx or azure-tdx",
         ("CLIENT_ATTESTATION_TYPE",),
     ),
     Flag(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Forwards HTTP requests one by one, bodies as they come, headers by the rules of `headers`."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
@@ -8,9 +9,7 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
-from yarl import URL
 
-from buildernet.attested_proxy.connector import AttestedResponse
 from buildernet.attested_proxy.errors import (
     BadTargetError,
     BodyTooLargeError,
@@ -19,9 +18,9 @@ from buildernet.attested_proxy.errors import (
 )
 from buildernet.attested_proxy.evidence import Peer
 from buildernet.attested_proxy.headers import add_peer, add_sender, forwardable
-
-_PIECE_BYTES: Final = 64 * 1024
-"""aiohttp's buffer of a connection."""
+from buildernet.attested_proxy.upstream import Upstream
+from buildernet.net.errors import ExchangeError
+from buildernet.net.exchange import Answer, Outgoing
 
 _HOST: Final = frozenset({"host"})
 
@@ -34,10 +33,14 @@ class Forwarder:
     outgoing one in a client.
     """
 
-    session: aiohttp.ClientSession
-    target: URL
-    """Scheme, host, port, and a path put in front of every request's."""
+    upstream: Upstream
+    host: str
+    """What the target is called in the `Host` of requests."""
+    base: str
+    """Put in front of every request's path; empty, or without a slash at its end."""
     max_body_bytes: int
+    timeout_s: float
+    """For one request with both bodies."""
     peer_sends_requests: bool
     """True in a server, whose clients are attested; False in a client."""
 
@@ -47,34 +50,34 @@ class Forwarder:
         Raises:
             RequestError: It is refused, or the target cannot be reached.
         """
-        headers = forwardable(request.headers, drop=_HOST)
+        headers = CIMultiDict(Host=self.host)
+        headers.extend(forwardable(request.headers, drop=_HOST))
         add_sender(headers, request.remote or "unknown")
         if self.peer_sends_requests:
             add_peer(headers, peer_of(request))
-        body = self._body(request) if request.can_read_body else None
+        if not request.raw_path.startswith("/"):
+            raise BadTargetError("request target is not a path")
+        outgoing = Outgoing(
+            request.method, self.base + request.raw_path, headers, self._body(request)
+        )
         try:
-            async with self.session.request(
-                request.method,
-                self._url(request),
-                headers=headers,
-                data=body,
-                allow_redirects=False,
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-            ) as answer:
+            async with asyncio.timeout(self.timeout_s), self.upstream.request(outgoing) as answer:
                 return await self._answer(request, answer)
         except TimeoutError as exc:
             raise UpstreamTimeoutError("target does not answer in time") from exc
-        except aiohttp.ClientError as exc:
+        except (aiohttp.ClientError, ExchangeError) as exc:
             raise UpstreamError(f"target failed: {exc or type(exc).__name__}") from exc
 
-    def _url(self, request: web.Request) -> URL:
-        path = request.raw_path
-        if not path.startswith("/"):
-            raise BadTargetError("request target is not a path")
-        base = f"{self.target.origin()}{self.target.raw_path.rstrip('/')}"
-        return URL(base + path, encoded=True)
+    def _body(self, request: web.Request) -> AsyncIterator[bytes] | bytes | None:
+        content = request.content
+        if content.at_eof():
+            # An empty body is one as well where the client says so.
+            return b"" if "Content-Length" in request.headers else None
+        if content.is_eof() and content.total_bytes <= self.max_body_bytes:
+            return content.read_nowait()  # all of it is here
+        return self._pieces(request)
 
-    async def _body(self, request: web.Request) -> AsyncIterator[bytes]:
+    async def _pieces(self, request: web.Request) -> AsyncIterator[bytes]:
         size = 0
         async for piece in request.content.iter_any():
             size += len(piece)
@@ -82,15 +85,16 @@ class Forwarder:
                 raise BodyTooLargeError(f"body is larger than {self.max_body_bytes} bytes")
             yield piece
 
-    async def _answer(
-        self, request: web.Request, answer: aiohttp.ClientResponse
-    ) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, answer: Answer) -> web.StreamResponse:
         headers = forwardable(answer.headers)
-        if isinstance(answer, AttestedResponse):
+        if isinstance(answer.peer, Peer):
             add_peer(headers, answer.peer)
-        response = web.StreamResponse(
-            status=answer.status, reason=answer.reason, headers=CIMultiDict(headers)
-        )
+        reason = answer.reason or None
+        if answer.content.is_eof() and not answer.content.at_eof():
+            # All of it is here: head and body leave in one record.
+            body = answer.content.read_nowait()
+            return web.Response(body=body, status=answer.status, reason=reason, headers=headers)
+        response = web.StreamResponse(status=answer.status, reason=reason, headers=headers)
         try:
             await response.prepare(request)
             async for piece in answer.content.iter_any():

@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: MIT
 """One attested connection and at most one request on it."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
+from multidict import CIMultiDict
 from prometheus_client import CollectorRegistry
-from yarl import URL
 
 from buildernet.attested_proxy.config import PeerPolicy
-from buildernet.attested_proxy.connector import AttestedConnector, AttestedResponse
 from buildernet.attested_proxy.dial import Dialler, WireProtocol
 from buildernet.attested_proxy.errors import AttestedTlsError
 from buildernet.attested_proxy.evidence import Peer, Workers
 from buildernet.attested_proxy.judge import Judge
 from buildernet.attested_proxy.metrics import HandshakeMetrics
 from buildernet.attested_proxy.target import Target
+from buildernet.attested_proxy.upstream import AttestedUpstream
 from buildernet.attested_proxy.wiring import judging
 from buildernet.base.errors import LimitError
+from buildernet.net.errors import ExchangeError
+from buildernet.net.exchange import Outgoing
 from buildernet.net.tls import TlsChannel
 
 MAX_RESPONSE_BYTES: Final = 64 << 20
@@ -27,6 +30,7 @@ HANDSHAKE_TIMEOUT_S: Final = 60.0
 """Quote at the server, collateral from the network here, one after the other."""
 
 _REQUEST_TIMEOUT_S: Final = 60.0
+_USER_AGENT: Final = "attested-get"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ async def fetch(target: Target, *, peers: PeerPolicy, protocol: WireProtocol) ->
     try:
         async with judging(peers) as judge:
             dialler = _dialler(target, judge=judge, workers=workers, protocol=protocol)
-            return await _get(dialler, target.over_attested_tls)
+            return await _get(dialler, target)
     finally:
         workers.close()
 
@@ -93,27 +97,26 @@ class _Made:
         return self._connection
 
 
-async def _get(dialler: Dialler, url: URL) -> Fetched:
-    channel, peer = await dialler.dial()
-    connector = AttestedConnector(
-        _Made(channel, peer),
+async def _get(dialler: Dialler, target: Target) -> Fetched:
+    made = await dialler.dial()
+    upstream = AttestedUpstream(
+        _Made(*made),
         metrics=HandshakeMetrics(CollectorRegistry()),
+        authority=target.authority,
         limit=1,
-        keepalive_s=_REQUEST_TIMEOUT_S,
+        idle_s=_REQUEST_TIMEOUT_S,
     )
-    timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S)
+    headers = CIMultiDict({"Host": target.authority, "Accept": "*/*", "User-Agent": _USER_AGENT})
+    request = Outgoing("GET", target.url.raw_path or "/", headers)
+    body = bytearray()
     try:
-        async with (
-            aiohttp.ClientSession(
-                connector=connector, response_class=AttestedResponse, timeout=timeout
-            ) as session,
-            session.get(url, allow_redirects=False) as answer,
-        ):
-            body = bytearray()
+        async with asyncio.timeout(_REQUEST_TIMEOUT_S), upstream.request(request) as answer:
             async for piece in answer.content.iter_any():
                 body += piece
                 if len(body) > MAX_RESPONSE_BYTES:
                     raise LimitError(f"answer is larger than {MAX_RESPONSE_BYTES} bytes")
-            return Fetched(peer, answer.status, bytes(body))
-    except (aiohttp.ClientError, TimeoutError) as exc:
+            return Fetched(made[1], answer.status, bytes(body))
+    except (aiohttp.ClientError, ExchangeError, TimeoutError) as exc:
         raise AttestedTlsError(f"request failed: {exc or type(exc).__name__}") from exc
+    finally:
+        await upstream.close()

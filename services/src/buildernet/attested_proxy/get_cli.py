@@ -157,7 +157,9 @@ def _parser(program: str, *, request: bool) -> argparse.ArgumentParser:
     parser.add_argument("address", nargs="?", help="URL or HOST[:PORT][/PATH]")
     parser.add_argument("--addr", metavar="URL", help=f"the same (default: {_DEFAULT_ADDRESS})")
     parser.add_argument("--url-path", metavar="PATH", help="path behind the address")
-    parser.add_argument("--protocol", choices=["auto", "a", "b"], default="auto")
+    parser.add_argument(
+        "--protocol", choices=["auto", "a", "b", "b+http/1.1", "b+h2"], default="auto"
+    )
     parser.add_argument("--attestation-type", metavar="TYPE", help="auto, dcap-tdx or azure-tdx")
     parser.add_argument("--out-measurements", type=Path, metavar="FILE")
     if request:

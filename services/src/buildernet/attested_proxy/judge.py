@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 
-from buildernet.attested_proxy import documents, protocol_a
+from buildernet.attested_proxy import protocol_a
 from buildernet.attested_proxy.errors import PeerRefusedError
 from buildernet.attested_proxy.evidence import AttestationType, Peer, Validator
 
@@ -46,8 +46,9 @@ class Judge:
         kind, document = found
         self._require_accepted(kind)
         binding = protocol_a.Binding.of(key, nonce)
-        quote = documents.parse_quote(document, user_data=binding.user_data)
-        claims = self.validator.validate(kind, quote, binding.report_data)
+        claims = self.validator.validate_document(
+            kind, document, user_data=binding.user_data, extra_data=binding.extra_data
+        )
         name = protocol_a.header_name(kind)
         return Peer(name, claims.registers, claims.record, address)
 

@@ -15,6 +15,7 @@ from buildernet.attested_proxy.errors import AttestedTlsError
 from buildernet.attested_proxy.evidence import Peer
 from buildernet.attested_proxy.limits import CLIENT_HELLO_TIMEOUT_S, ConnectionLimits
 from buildernet.attested_proxy.metrics import HandshakeMetrics
+from buildernet.attested_proxy.protocol_b import ALPN_HTTP2
 from buildernet.base.errors import BuildernetError
 from buildernet.net.errors import TlsError
 from buildernet.net.tls import TlsChannel
@@ -103,7 +104,8 @@ class AttestedListener:
             self._metrics.verified.labels(peer.attestation_type or "none").inc()
             self._metrics.seconds.observe(asyncio.get_running_loop().time() - started)
             _log.debug("peer_accepted address=%s type=%s", peer.address, peer.attestation_type)
-            channel.start(make_protocol(), peer=peer)
+            http2 = channel.protocol_id == ALPN_HTTP2
+            channel.start(make_protocol(), peer=peer, http2=http2)
 
     def _refuse(
         self, channel: TlsChannel, reason: str, *, detail: BuildernetError | None = None

@@ -21,11 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from buildernet.attested_proxy.errors import DocumentError, PeerCertificateError
-from buildernet.attested_proxy.evidence import (
-    MAX_EVIDENCE_BYTES,
-    REPORT_DATA_BYTES,
-    AttestationType,
-)
+from buildernet.attested_proxy.evidence import MAX_EVIDENCE_BYTES, AttestationType
 
 NONCE_BYTES: Final = 32
 
@@ -61,11 +57,6 @@ class Binding:
             key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         ).digest()
         return cls(user_data, hashlib.sha256(user_data + nonce).digest())
-
-    @property
-    def report_data(self) -> bytes:
-        """The extra data, zero-padded to 64 bytes."""
-        return self.extra_data.ljust(REPORT_DATA_BYTES, b"\0")
 
 
 def new_nonce() -> bytes:

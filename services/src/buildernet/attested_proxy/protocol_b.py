@@ -18,12 +18,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from buildernet.attested_proxy.errors import DocumentError, PeerCertificateError
 from buildernet.attested_proxy.evidence import AttestationType
 
+ALPN_HTTP2: Final = b"flashbots-ratls/1+h2"
 ALPN_HTTP1: Final = b"flashbots-ratls/1+http/1.1"
 ALPN_PLAIN: Final = b"flashbots-ratls/1"
 """Without a suffix HTTP/1.1 is spoken too."""
 
-ALPN: Final = (ALPN_HTTP1, ALPN_PLAIN)
-"""What we speak, most wanted first."""
+ALPN: Final = (ALPN_HTTP1, ALPN_HTTP2, ALPN_PLAIN)
+"""What we speak, in the order in which our client wants it: HTTP/1.1 costs half the time."""
 
 EXPORTER_LABEL: Final = b"EXPORTER-Channel-Binding"
 EXPORTER_BYTES: Final = 32
@@ -41,8 +42,11 @@ _TAG_AND_LENGTH: Final = 2
 
 
 def choose(offered: Sequence[bytes]) -> bytes | None:
-    """Return the identifier a server answers with; None when the client speaks another protocol."""
-    return next((protocol for protocol in ALPN if protocol in offered), None)
+    """Return the identifier a server answers with; None when the client speaks another protocol.
+
+    The client's order counts: one that has a single connection needs HTTP/2 more than we do.
+    """
+    return next((protocol for protocol in offered if protocol in ALPN), None)
 
 
 def report_input(leaf: x509.Certificate | None, exporter: bytes) -> bytes:

@@ -8,7 +8,8 @@ from buildernet.attested_proxy.app import Deployment, build_client, build_server
 from buildernet.attested_proxy.certificate import load_identity
 from buildernet.attested_proxy.config import ClientConfig, ServerConfig
 from buildernet.attested_proxy.evidence import AttestationType
-from buildernet.attested_proxy.wiring import issuing, judging, open_certificate
+from buildernet.attested_proxy.issuing import issuing
+from buildernet.attested_proxy.wiring import judging, open_certificate
 from buildernet.net.address import ListenAddress
 from buildernet.net.server import serve
 
@@ -23,7 +24,7 @@ async def run_server(config: ServerConfig) -> None:
     """
     certificate = open_certificate(config)
     async with (
-        issuing(config.server_attestation_type, config.tsm_dir) as issuer,
+        issuing(config.server_attestation_type, config.tsm_dir, config.azure) as issuer,
         judging(config.peers) as judge,
     ):
         if not judge.demands_evidence:
@@ -46,7 +47,7 @@ async def run_client(config: ClientConfig) -> None:
     if config.tls_certificate_path is not None and config.tls_private_key_path is not None:
         identity = load_identity(config.tls_certificate_path, config.tls_private_key_path)
     async with (
-        issuing(config.client_attestation_type, config.tsm_dir) as issuer,
+        issuing(config.client_attestation_type, config.tsm_dir, config.azure) as issuer,
         judging(peers) as judge,
     ):
         if not judge.demands_evidence:

@@ -50,6 +50,6 @@ class Target:
         return self.url.port or _HTTPS_PORT
 
     @property
-    def over_attested_tls(self) -> URL:
-        """The URL as aiohttp sees it, which knows nothing of the TLS below."""
-        return self.url.with_scheme("http").with_port(self.port)
+    def authority(self) -> str:
+        """Host, and the port unless it is the scheme's own, as `Host` says it."""
+        return self.url.host_port_subcomponent or ""

@@ -5,7 +5,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import time
@@ -18,18 +17,17 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from buildernet.attestation.collateral import Collateral, TCBStatus, parse_collateral
 from buildernet.attestation.collateral.cache import CollateralCache
 from buildernet.attestation.collateral.pcs import INTEL_PCS, pccs
-from buildernet.attestation.issue import QuoteQueue, TSMQuotes
-from buildernet.attestation.issue.errors import NoProviderError
 from buildernet.attestation.policy import MeasurementPolicy, parse_measurement_policy
 from buildernet.attestation.policy.documents import MAX_POLICY_BYTES
 from buildernet.attestation.quote import parse_quote
 from buildernet.attestation.verify import INTEL, TCBPolicy, TrustAnchors
 from buildernet.attestation.verify.kind import platform_kind, select_collateral
 from buildernet.attested_proxy.certificate import NodeCertificate, load_identity, make_identity
-from buildernet.attested_proxy.config import AUTO, PeerPolicy, ServerConfig
-from buildernet.attested_proxy.evidence import AttestationType, Issuer
+from buildernet.attested_proxy.config import PeerPolicy, ServerConfig
+from buildernet.attested_proxy.evidence import AttestationType
+from buildernet.attested_proxy.issuing import read_certificates
 from buildernet.attested_proxy.judge import Judge
-from buildernet.attested_proxy.verification import EvidenceValidator, FindCollateral
+from buildernet.attested_proxy.verification import AzureAnchors, EvidenceValidator, FindCollateral
 from buildernet.base.bounded_file import read_file
 from buildernet.base.errors import ConfigError
 from buildernet.net.fetch import HttpFetcher
@@ -52,48 +50,6 @@ _OVERRIDDEN: Final = frozenset(
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _QueuedIssuer:
-    queue: QuoteQueue
-    attestation_type: AttestationType = AttestationType.DCAP_TDX
-
-    async def issue(self, report_data: bytes) -> bytes:
-        return await self.queue.get(report_data)
-
-
-@asynccontextmanager
-async def issuing(kind: str, tsm_dir: Path) -> AsyncIterator[Issuer | None]:
-    """Give what makes this machine's evidence; None when it makes none.
-
-    Args:
-        kind: A type, or `auto` for what the machine has.
-        tsm_dir: Folder of configfs-tsm's reports.
-
-    Raises:
-        NoProviderError: The machine lacks what a named type needs.
-        ConfigError: The type cannot be issued here.
-    """
-    quotes = TSMQuotes(tsm_dir)
-    if kind == AUTO:
-        try:
-            await asyncio.to_thread(quotes.check)
-        except NoProviderError as exc:
-            _log.warning("attestation_type auto chose=none reason=%s", exc)
-            kind = AttestationType.NONE.value
-        else:
-            _log.info("attestation_type auto chose=dcap-tdx tsm_dir=%s", tsm_dir)
-            kind = AttestationType.DCAP_TDX.value
-    elif kind not in (AttestationType.NONE, AttestationType.AZURE_TDX):
-        await asyncio.to_thread(quotes.check)
-    if kind == AttestationType.AZURE_TDX:
-        raise ConfigError("the proxy does not issue azure-tdx evidence yet")
-    if kind == AttestationType.NONE:
-        yield None
-        return
-    async with QuoteQueue(quotes.quote) as queue:
-        yield _QueuedIssuer(queue, AttestationType(kind))
-
-
 @asynccontextmanager
 async def judging(peers: PeerPolicy) -> AsyncIterator[Judge]:
     """Give what decides about peers.
@@ -110,6 +66,7 @@ async def judging(peers: PeerPolicy) -> AsyncIterator[Judge]:
             find_collateral=_find_collateral(peers, fetch),
             measurements=await _load_measurements(peers, fetch),
             roots=_load_roots(peers.trust_root),
+            azure=_load_azure_anchors(peers),
             policy=TCBPolicy(allowed=_OVERRIDDEN)
             if peers.override_azure_outdated_tcb
             else TCBPolicy(),
@@ -158,6 +115,24 @@ def _load_roots(path: Path | None) -> TrustAnchors:
         raise ConfigError(f"{path} is no certificate") from exc
     _log.warning("trust_root replaced subject=%s", certificate.subject.rfc4514_string())
     return TrustAnchors((certificate.public_bytes(Encoding.DER),))
+
+
+def _load_azure_anchors(peers: PeerPolicy) -> AzureAnchors:
+    roots = None
+    if peers.azure_ak_roots is not None:
+        roots = read_certificates(peers.azure_ak_roots)
+        names = "; ".join(root.subject.rfc4514_string() for root in roots)
+        _log.warning("azure_ak_roots replaced subjects=%s", names)
+    if peers.dangerously_accept_azure_without_ak_certificate:
+        _log.warning("azure_ak_certificate not demanded: any TDX machine passes for Azure's")
+    issuers = peers.azure_ak_issuers
+    return AzureAnchors(
+        roots=roots,
+        issuers=() if issuers is None else read_certificates(issuers),
+        dangerously_accept_without_certificate=(
+            peers.dangerously_accept_azure_without_ak_certificate
+        ),
+    )
 
 
 def _find_collateral(peers: PeerPolicy, fetch: HttpFetcher) -> FindCollateral:

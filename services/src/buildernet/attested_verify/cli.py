@@ -31,7 +31,7 @@ examples:
   attested-verify --tpm-quote quote.msg --tpm-signature quote.sig --ak ak.pem \\
       --pcrs registers.json --nonce 00ff... --measurements measurements.json
 
-The steps A to L are explained in docs/protocols/tdx-verification.md.
+Steps A to L are explained in docs/protocols/tdx-verification.md, Z and T in evidence.md.
 """
 
 
@@ -42,9 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    if arguments.root is not None:
-        note = f"trusting the roots of {arguments.root}, not Intel's"
-        print(f"{PROGRAM}: note: {note}", file=sys.stderr)
+    for path, whose in ((arguments.root, "Intel's"), (arguments.ak_root, "Azure's")):
+        if path is not None:
+            note = f"trusting the roots of {path}, not {whose}"
+            print(f"{PROGRAM}: note: {note}", file=sys.stderr)
     try:
         accepted = _verify(arguments)
     except VerificationError as error:
@@ -105,6 +106,22 @@ def _add_evidence(parser: argparse.ArgumentParser) -> None:
     )
     tdx.add_argument(
         "--pccs-url", metavar="URL", help="fetch from this PCCS instead of Intel's service"
+    )
+    azure = parser.add_argument_group("with --azure")
+    azure.add_argument(
+        "--ak-root",
+        type=Path,
+        metavar="PEM",
+        help="trust these roots of attestation keys instead of Azure's, for a simulated platform",
+    )
+    issuers = azure.add_mutually_exclusive_group()
+    issuers.add_argument(
+        "--ak-issuers", type=Path, metavar="PEM", help="intermediate certificates not sent along"
+    )
+    issuers.add_argument(
+        "--fetch-ak-issuers",
+        action="store_true",
+        help="get them from the addresses that the evidence names; they are told that you look",
     )
     tpm = parser.add_argument_group("with --tpm-quote")
     tpm.add_argument(

@@ -14,10 +14,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from buildernet.attestation.azure import parse_azure_evidence, verify_azure_evidence
 from buildernet.attestation.azure.evidence import MAX_EVIDENCE_BYTES
+from buildernet.attestation.azure.links import match_pcrs
 from buildernet.attestation.collateral import Collateral, TCBStatus, parse_collateral
 from buildernet.attestation.collateral.documents import MAX_FILE_BYTES
-from buildernet.attestation.errors import DigestError, StepRecord
-from buildernet.attestation.policy import MeasurementMatch, Platform
+from buildernet.attestation.errors import DigestError, StepRecord, explaining
+from buildernet.attestation.policy import MeasurementMatch
 from buildernet.attestation.quote import MAX_QUOTE_BYTES, parse_quote
 from buildernet.attestation.registers import (
     PCR_COUNT,
@@ -28,6 +29,7 @@ from buildernet.attestation.registers import (
     parse_digest,
 )
 from buildernet.attestation.tpm_quote import (
+    describe_tpm_quote,
     parse_tpm_quote,
     parse_tpmt_signature,
     verify_tpm_quote,
@@ -41,8 +43,10 @@ from buildernet.attestation.verify import (
 )
 from buildernet.attested_verify.errors import InputError
 from buildernet.attested_verify.inputs import (
+    download_ak_issuers,
     parse_hexadecimal,
     parse_report_data,
+    read_ak_certificates,
     read_file,
     read_measurements,
     read_roots,
@@ -97,6 +101,8 @@ def verify_azure(arguments: argparse.Namespace) -> Accepted:
         at=arguments.at,
         measurements=read_measurements(arguments.measurements),
         roots=read_roots(arguments.root),
+        ak_roots=read_ak_certificates(arguments.ak_root),
+        ak_issuers=_ak_issuers(arguments, evidence.ak_certificate),
         policy=_policy(arguments),
     )
     return Accepted("azure", verified.quote, verified.registers, verified.match, verified.steps)
@@ -117,22 +123,20 @@ def verify_tpm(arguments: argparse.Namespace) -> Accepted:
         for bank, numbers in selection.items()
         if bank in claimed
     }
+    registers = {PCRS[number]: value for number, value in pcrs.get(Bank.SHA256, {}).items()}
+    parsed = parse_tpmt_signature(signature)
     quote = verify_tpm_quote(
         message,
-        signature=parse_tpmt_signature(signature),
+        signature=parsed,
         attestation_key=_read_key(arguments.ak),
         nonce=parse_hexadecimal(arguments.nonce, "--nonce"),
         pcrs=pcrs,
     )
-    registers = {PCRS[number]: value for number, value in pcrs.get(Bank.SHA256, {}).items()}
-    policy = read_measurements(arguments.measurements)
-    match = policy.match(Platform.AZURE_TDX, registers) if policy else None
-    record = StepRecord(
-        "T1-T5",
-        "TPM quote is signed by the attestation key, fresh, and about these PCRs",
-        (f"{quote.reset_count} resets", "the key itself is trusted because it was named"),
-    )
-    return Accepted("tpm-quote", None, registers, match, (record,))
+    passed = [*describe_tpm_quote(quote, parsed)]
+    passed.append(StepRecord("T6-T9", "attestation key is trusted because it was named", ()))
+    with explaining(passed):
+        match = match_pcrs(read_measurements(arguments.measurements), registers, passed)
+    return Accepted("tpm-quote", None, registers, match, tuple(passed))
 
 
 def _read_collateral(arguments: argparse.Namespace, quote: bytes) -> Collateral:
@@ -145,6 +149,14 @@ def _read_collateral(arguments: argparse.Namespace, quote: bytes) -> Collateral:
         raise InputError("a TDX quote needs --collateral, or --fetch-collateral to get it")
     collaterals = parse_collateral(read_file(arguments.collateral, limit=MAX_FILE_BYTES))
     return select_collateral(parsed, collaterals)
+
+
+def _ak_issuers(
+    arguments: argparse.Namespace, certificate: x509.Certificate
+) -> tuple[x509.Certificate, ...]:
+    if arguments.fetch_ak_issuers:
+        return download_ak_issuers(certificate)
+    return read_ak_certificates(arguments.ak_issuers) or ()
 
 
 def _policy(arguments: argparse.Namespace) -> TCBPolicy:

@@ -10,6 +10,7 @@ import aiohttp
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from buildernet.attestation.ak_issuers import fetch_ak_issuers
 from buildernet.attestation.collateral import (
     INTEL_PCS,
     Collateral,
@@ -55,6 +56,29 @@ def read_roots(path: Path | None) -> TrustAnchors:
         if one.subject != one.issuer:
             raise InputError(f"{path} holds {one.subject.rfc4514_string()}, which is no root")
     return TrustAnchors(tuple(one.public_bytes(Encoding.DER) for one in certificates))
+
+
+def read_ak_certificates(path: Path | None) -> tuple[x509.Certificate, ...] | None:
+    """Return the PEM certificates of a file; None if none is named.
+
+    Raises:
+        InputError: it cannot be read, or holds none.
+    """
+    if path is None:
+        return None
+    try:
+        return tuple(x509.load_pem_x509_certificates(read_file(path, limit=MAX_ROOT_BYTES)))
+    except ValueError as exc:
+        raise InputError(f"{path} holds no certificates in PEM") from exc
+
+
+def download_ak_issuers(certificate: x509.Certificate) -> tuple[x509.Certificate, ...]:
+    """Fetch the issuers of an attestation key's certificate from the addresses it names.
+
+    Raises:
+        CertificateFormatError: none of its addresses gives its issuer.
+    """
+    return asyncio.run(_download_ak_issuers(certificate))
 
 
 def parse_report_data(text: str | None) -> bytes | None:
@@ -125,6 +149,12 @@ def save_collateral(kind: PlatformKind, path: Path, *, pccs_url: str | None) -> 
 async def _fetch_collateral(kind: PlatformKind, service: CollateralService) -> Collateral:
     async with aiohttp.ClientSession() as session:
         return await fetch_collateral(kind, service=service, fetch=HttpFetcher(session))
+
+
+async def _download_ak_issuers(certificate: x509.Certificate) -> tuple[x509.Certificate, ...]:
+    async with aiohttp.ClientSession() as session:
+        fetch = HttpFetcher(session, plain_http=True)  # certificates carry their own signature
+        return await fetch_ak_issuers(certificate, fetch=fetch)
 
 
 async def _fetch(url: str) -> bytes:

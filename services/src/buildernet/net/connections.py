@@ -7,12 +7,14 @@ long. The guard looks at every connection a few times per timeout and cuts those
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from aiohttp import web
 
+from buildernet.net.http2_server import Http2ServerConnection
 from buildernet.net.limits import ServerLimits
 from buildernet.net.metrics import HttpMetrics
 
@@ -32,7 +34,11 @@ class _Gate(asyncio.Protocol):
             self._guard.metrics.connections_refused.inc()
             transport.close()
             return
-        protocol = self._server()
+        protocol: asyncio.Protocol = (
+            Http2ServerConnection(self._server)
+            if transport.get_extra_info("http2")
+            else self._server()
+        )
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
 
@@ -43,7 +49,7 @@ class ConnectionGuard:
     def __init__(self, limits: ServerLimits, metrics: HttpMetrics) -> None:
         self.limits = limits
         self.metrics = metrics
-        self._busy: set[object] = set()
+        self._busy: Counter[object] = Counter()
         self._idle_since: dict[object, float] = {}
 
     def accept(self, server: web.Server) -> asyncio.Protocol:
@@ -53,12 +59,15 @@ class ConnectionGuard:
     @contextmanager
     def handling(self, request: web.Request) -> Iterator[None]:
         """Mark the request's connection as being inside a handler."""
-        connection = request.protocol
-        self._busy.add(connection)
+        # A stream of HTTP/2 stands in the place of its connection.
+        connection: object = getattr(request.protocol, "connection", request.protocol)
+        self._busy[connection] += 1
         try:
             yield
         finally:
-            self._busy.discard(connection)
+            self._busy[connection] -= 1
+            if not self._busy[connection]:
+                del self._busy[connection]
             self._idle_since[connection] = asyncio.get_running_loop().time()
 
     async def sweep(self, server: web.Server) -> None:

@@ -32,6 +32,10 @@ class ClientHelloError(TlsError):
     """The first bytes of a connection are no TLS ClientHello within its limits."""
 
 
+class ExchangeError(BuildernetError):
+    """A server that requests are passed to broke off, or its answer is malformed."""
+
+
 class FetchError(BuildernetError):
     """A URL cannot be fetched."""
 

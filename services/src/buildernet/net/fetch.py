@@ -18,8 +18,15 @@ _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 class HttpFetcher:
     """Gets URLs over TLS; plain HTTP only from this machine. Redirects are not followed."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, *, plain_http: bool = False) -> None:
+        """Use a session.
+
+        Args:
+            session: of aiohttp.
+            plain_http: allow it from anywhere, for what carries its own signature.
+        """
         self._session = session
+        self._plain_http = plain_http
 
     async def __call__(self, url: str, *, limit: int) -> tuple[bytes, Mapping[str, str]]:
         """Return body and headers.
@@ -33,7 +40,8 @@ class HttpFetcher:
                 body over the limit.
         """
         parts = urlsplit(url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        plain = parts.scheme == "http" and (self._plain_http or parts.hostname in _LOOPBACK)
+        if parts.scheme != "https" and not plain:
             raise FetchError(f"{url}: only https, or http to this machine")
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         try:

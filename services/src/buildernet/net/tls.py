@@ -171,14 +171,17 @@ class TlsChannel(asyncio.Protocol):
         """The ALPN identifier both sides agreed on; empty without one."""
         return self.tls.get_alpn_proto_negotiated()
 
-    def start(self, protocol: asyncio.BaseProtocol, *, peer: object = None) -> "TlsTransport":
+    def start(
+        self, protocol: asyncio.BaseProtocol, *, peer: object = None, http2: bool = False
+    ) -> "TlsTransport":
         """Hand the decrypted stream over to a protocol.
 
         Args:
             protocol: Gets `connection_made` at once, then what already arrived.
             peer: What the transport answers to `get_extra_info("peer")`.
+            http2: What it answers to `get_extra_info("http2")`: what the two sides agreed on.
         """
-        transport = TlsTransport(self, self.raw, protocol, peer=peer)
+        transport = TlsTransport(self, self.raw, protocol, extra={"peer": peer, "http2": http2})
         self._transport = transport
         protocol.connection_made(transport)
         self._feed()

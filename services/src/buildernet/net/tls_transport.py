@@ -28,9 +28,9 @@ class TlsTransport(asyncio.Transport):
         raw: asyncio.Transport,
         protocol: asyncio.BaseProtocol,
         *,
-        peer: object,
+        extra: dict[str, object],
     ) -> None:
-        super().__init__({"peer": peer})
+        super().__init__(extra)
         self._channel = channel
         self._raw = raw
         self._closing = False
@@ -39,7 +39,7 @@ class TlsTransport(asyncio.Transport):
         self.set_protocol(protocol)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Answer `peer` with what `start` was given, everything else as the TCP connection does."""
+        """Answer what `start` was given, everything else as the TCP connection does."""
         own = super().get_extra_info(name)
         return self._raw.get_extra_info(name, default) if own is None else own
 

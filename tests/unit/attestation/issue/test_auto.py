@@ -27,12 +27,6 @@ class Source:
         if self.error is not None:
             raise self.error
 
-    def quote(self, _report_data: bytes) -> bytes:
-        return b"quote"
-
-    def evidence(self, _report_data: bytes) -> bytes:
-        return b"evidence"
-
 
 MISSING = NoProviderError("no TDX guest")
 NO_TPM = NoProviderError("no TPM")
@@ -61,17 +55,21 @@ def test_choice_and_reason(
     dmi = tmp_path / "product"
     dmi.write_text(product)
     source: Any = Source(tsm)
-    choice = choose_evidence(tsm=source, azure=azure, dmi_product=dmi)
+    choice = choose_evidence(tsm=source, open_azure=lambda: azure, dmi_product=dmi)
     assert choice.kind is kind
     assert choice.reason.startswith(reason)
-    made = None if choice.make is None else choice.make(bytes(64))
-    wanted = {EvidenceKind.NONE: None, EvidenceKind.AZURE_TDX: b"evidence"}
-    assert made == wanted.get(kind, b"quote")
+    wanted = {EvidenceKind.NONE: None, EvidenceKind.AZURE_TDX: azure}
+    assert choice.source is wanted.get(kind, source)
+
+
+def test_machine_with_configfs_tsm_does_not_wait_for_the_tpm_library():
+    source: Any = Source()
+    assert choose_evidence(tsm=source, open_azure=pytest.fail).source is source
 
 
 def test_machine_without_dmi_is_no_google_machine(tmp_path: Path):
     source: Any = Source()
-    choice = choose_evidence(tsm=source, azure=None, dmi_product=tmp_path / "missing")
+    choice = choose_evidence(tsm=source, open_azure=lambda: None, dmi_product=tmp_path / "missing")
     assert choice.kind is EvidenceKind.DCAP_TDX
 
 
@@ -90,6 +88,6 @@ def test_azure_without_a_tpm_says_so():
     pytest.importorskip("tpm2_pytss", reason="needs tpm2-pytss (extra `tpm` of services)")
     source: Any = Source(MISSING)
     azure = azure_quotes(no_post, tcti="device:/nonexistent")
-    choice = choose_evidence(tsm=source, azure=azure)
-    assert (choice.kind, choice.make) == (EvidenceKind.NONE, None)
+    choice = choose_evidence(tsm=source, open_azure=lambda: azure)
+    assert (choice.kind, choice.source) == (EvidenceKind.NONE, None)
     assert "no TPM at device:/nonexistent" in choice.reason

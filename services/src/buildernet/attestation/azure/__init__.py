@@ -11,21 +11,26 @@ from buildernet.attestation.azure.evidence import (
     parse_azure_evidence,
 )
 from buildernet.attestation.azure.hcl import HCLReport, RuntimeClaims, parse_hcl_report
+from buildernet.attestation.azure.tpm_document import AzureTPMDocument, parse_azure_tpm_document
 from buildernet.attestation.azure.verify import (
     VerifiedAzure,
     verify_azure_binding,
     verify_azure_evidence,
 )
+from buildernet.attestation.azure.verify_tpm_document import verify_azure_tpm_document
 
 __all__ = [
     "AzureEvidence",
+    "AzureTPMDocument",
     "HCLReport",
     "RuntimeClaims",
     "VerifiedAzure",
     "azure_roots",
     "encode_azure_evidence",
     "parse_azure_evidence",
+    "parse_azure_tpm_document",
     "parse_hcl_report",
     "verify_azure_binding",
     "verify_azure_evidence",
+    "verify_azure_tpm_document",
 ]

@@ -105,11 +105,16 @@ def parse_hcl_report(data: bytes) -> HCLReport:
         td_report=data[_HEADER.size : _HEADER.size + TD_REPORT_BYTES],
         hash_bank=_BANK_OF_HASH[hash_id],
         runtime_data=runtime_data,
-        claims=_parse_claims(runtime_data),
+        claims=parse_runtime_claims(runtime_data),
     )
 
 
-def _parse_claims(data: bytes) -> RuntimeClaims:
+def parse_runtime_claims(data: bytes) -> RuntimeClaims:
+    """Parse the claims alone, as protocol A sends them; the caller bounds their size.
+
+    Raises:
+        AzureEvidenceFormatError: they are damaged, or name no attestation key.
+    """
     try:
         claims = json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
         keys = claims["keys"]

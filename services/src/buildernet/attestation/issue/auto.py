@@ -7,7 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from buildernet.attestation.issue.azure import QUOTE_URL, AzureQuotes, Post
+from cryptography import x509
+
+from buildernet.attestation.issue.azure import EVENT_LOG, QUOTE_URL, AzureQuotes, Post
 from buildernet.attestation.issue.errors import IssueError
 from buildernet.attestation.issue.tsm import TSMQuotes
 
@@ -32,12 +34,17 @@ class Choice:
     kind: EvidenceKind
     reason: str
     """One line for the log."""
-    make: Callable[[bytes], bytes] | None
-    """Blocking: 64 bytes of report data to evidence. None for no evidence."""
+    source: TSMQuotes | AzureQuotes | None
+    """What gives it, blocking; None for no evidence."""
 
 
 def azure_quotes(
-    post: Post, *, tcti: str | None = None, quote_url: str = QUOTE_URL
+    post: Post,
+    *,
+    tcti: str | None = None,
+    quote_url: str = QUOTE_URL,
+    ak_issuers: tuple[x509.Certificate, ...] = (),
+    event_log: Path = EVENT_LOG,
 ) -> AzureQuotes | None:
     """Return a client of the vTPM, or None when tpm2-pytss is not installed.
 
@@ -45,16 +52,27 @@ def azure_quotes(
         post: reaches the host's quote service.
         tcti: where the TPM is; None means the kernel's resource manager.
         quote_url: of the host's quote service.
+        ak_issuers: intermediate certificates to send along.
+        event_log: the firmware's log.
     """
     try:
         from buildernet.attestation.issue import tpm
     except (ImportError, OSError):  # OSError: a library of tpm2-tss is missing
         return None
-    return AzureQuotes(lambda: tpm.TPM(tcti or tpm.DEFAULT_TCTI), post, quote_url=quote_url)
+    return AzureQuotes(
+        lambda: tpm.TPM(tcti or tpm.DEFAULT_TCTI),
+        post,
+        quote_url=quote_url,
+        ak_issuers=ak_issuers,
+        event_log=event_log,
+    )
 
 
 def choose_evidence(
-    *, tsm: TSMQuotes, azure: AzureQuotes | None, dmi_product: Path = DMI_PRODUCT
+    *,
+    tsm: TSMQuotes,
+    open_azure: Callable[[], AzureQuotes | None],
+    dmi_product: Path = DMI_PRODUCT,
 ) -> Choice:
     """Try configfs-tsm, then Azure's vTPM.
 
@@ -62,7 +80,8 @@ def choose_evidence(
 
     Args:
         tsm: client of configfs-tsm.
-        azure: client of the vTPM; None when tpm2-pytss is not installed.
+        open_azure: gives the client of the vTPM, None when tpm2-pytss is not installed. Not called
+            on a machine with configfs-tsm, which need not wait for that library.
         dmi_product: file with the machine's product name, to tell Google's machines.
     """
     try:
@@ -71,7 +90,8 @@ def choose_evidence(
         reasons = [str(exc)]
     else:
         kind = EvidenceKind.GCP_TDX if _is_google(dmi_product) else EvidenceKind.DCAP_TDX
-        return Choice(kind, f"{tsm.base} gives TDX quotes", tsm.quote)
+        return Choice(kind, f"{tsm.base} gives TDX quotes", tsm)
+    azure = open_azure()
     if azure is None:
         reasons.append("tpm2-pytss is not installed")
     else:
@@ -81,7 +101,7 @@ def choose_evidence(
             reasons.append(str(exc))
         else:
             reason = "the vTPM holds Azure's HCL report of a TDX machine"
-            return Choice(EvidenceKind.AZURE_TDX, reason, azure.evidence)
+            return Choice(EvidenceKind.AZURE_TDX, reason, azure)
     return Choice(EvidenceKind.NONE, "; ".join(reasons), None)
 
 

@@ -93,6 +93,8 @@ class AttestationKey:
     public: rsa.RSAPublicKey | ec.EllipticCurvePublicKey
     name: bytes
     """Hash of the public area; what a credential is bound to."""
+    area: bytes
+    """The public area, a marshalled TPMT_PUBLIC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ class TPM:
         key = serialization.load_pem_public_key(public.to_pem())
         if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
             raise TPMError(f"attestation key of type {type(key).__name__}")
-        return AttestationKey(handle, key, bytes(name))
+        return AttestationKey(handle, key, bytes(name), bytes(public.publicArea.marshal()))
 
     def quote(
         self, key: AttestationKey, *, nonce: bytes, selection: Mapping[Bank, Sequence[int]]
