@@ -32,14 +32,14 @@ def read_all(data: bytes, at: int, stop: int, depth: int = 0):
     return items, end
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(value=values)
 def test_encoded_value_is_read_back(value):
     data = rlp.encode(value)
     assert read_all(data, 0, len(data)) == (value, len(data))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.binary(min_size=1, max_size=80))
 def test_bytes_are_taken_exactly_when_the_specification_takes_them(data):
     try:

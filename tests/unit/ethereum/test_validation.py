@@ -43,7 +43,7 @@ calldata = st.lists(st.sampled_from([b"\0" * 40, b"\1" * 40, b"\0", b"\xff"]), m
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     kind=st.integers(0, 4),
     data=calldata,

@@ -336,7 +336,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     params=st.dictionaries(st.sampled_from([*EVERYTHING, "uuid"]), json_values), user=st.booleans()
 )
