@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 import time
+from typing import Any
 
 import pytest
 from ethereum.forks.osaka import transactions as specification
@@ -90,7 +91,7 @@ def test_decoded_transaction_is_the_specifications(transaction):
     ]
 
 
-def check_changed_bytes(transaction, data):
+def check_changed_bytes(transaction: Any, data: st.DataObject) -> None:
     raw = bytearray(encode_specified(transaction))
     if data.draw(st.booleans()):
         del raw[data.draw(st.integers(1, len(raw) - 1)) :]
