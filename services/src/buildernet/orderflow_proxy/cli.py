@@ -15,6 +15,7 @@ examples:
   orderflow-proxy receiver --config /etc/buildernet/orderflow-proxy.toml
   orderflow-proxy receiver --user-listen-addr 127.0.0.1:5543 --builder-endpoint http://127.0.0.1:8645
   BUILDERHUB_ENDPOINT=http://127.0.0.1:7937 orderflow-proxy receiver --builder-name node_1
+  orderflow-proxy sender --orderflow-signer-key-file key --builder-confighub-endpoint http://hub:8082
 
 A flag wins over the environment, the environment over the file, the file over the defaults.
 """
@@ -25,7 +26,7 @@ _BODY_LIMIT: Final = "limits.max_body_bytes"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = _parser().parse_args(argv)
-    run = _receive
+    run = _send if arguments.verb == "sender" else _receive
     return command.run(lambda: run(arguments), program="orderflow-proxy", debug=arguments.debug)
 
 
@@ -51,8 +52,23 @@ def _receive(arguments: argparse.Namespace) -> None:
     uvloop.run(run_receiver(settings))
 
 
+def _send(arguments: argparse.Namespace) -> None:
+    import uvloop
+
+    from buildernet.orderflow_proxy.sender import run_sender
+    from buildernet.orderflow_proxy.sender_config import SENDER, SenderConfig, load_key
+
+    found = overrides(arguments, SENDER, os.environ)
+    if found.get("max_body_bytes") == "0":
+        del found["max_body_bytes"]
+    settings = config.load(SenderConfig, path=arguments.config, overrides=found)
+    logs.configure(as_json=settings.log_json, debug=settings.log_debug)
+    uvloop.run(run_sender(settings, load_key(settings, os.environ)))
+
+
 def _parser() -> argparse.ArgumentParser:
     from buildernet.orderflow_proxy.flags import RECEIVER
+    from buildernet.orderflow_proxy.sender_config import SENDER
 
     parser = argparse.ArgumentParser(
         prog="orderflow-proxy",
@@ -66,4 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     receiver.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
     receiver.add_argument("--debug", action="store_true", help="show the traceback of an error")
     add_flags(receiver, RECEIVER)
+    text = "outside the nodes: plain HTTP in, signed and sent to every node"
+    sender = verbs.add_parser("sender", help=text, description=text, allow_abbrev=False)
+    sender.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
+    sender.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    add_flags(sender, SENDER)
     return parser

@@ -38,6 +38,9 @@ ASK_AGAIN_S: Final = 300.0
 UNKNOWN_PEER: Final = "unknown peers can't send to the"
 """The Go proxy's answer until its own list of peers names us: at most its refresh of 30 s."""
 
+BUILDER_FULL: Final = "the builder does not keep up, try again"
+"""Why a node does not take an order that it may take a moment later."""
+
 _REMEMBERED_BATCHES: Final = 16
 """Peers that are equally fast take equal batches: more than can be under way in that time."""
 
@@ -66,7 +69,9 @@ class Judgement:
 
     verdict: Verdict
     refused: frozenset[int] = frozenset()
-    """Indices of orders that were not taken although the rest was delivered."""
+    """Indices of orders that are not wanted although the rest was delivered."""
+    later: frozenset[int] = frozenset()
+    """Indices of orders to be sent again although the rest was delivered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +219,9 @@ class NodeForm:
             self._on_json_rpc()
             return Judgement(Verdict.AGAIN)
         if response.success and status == _OK:
-            refused = frozenset(refusal.index for refusal in response.refused)
-            return Judgement(Verdict.DELIVERED, refused)
+            later = {r.index for r in response.refused if r.error == BUILDER_FULL}
+            refused = {r.index for r in response.refused} - later
+            return Judgement(Verdict.DELIVERED, frozenset(refused), frozenset(later))
         # One order that breaks a rule of the request as a whole must not take others with it.
         return Judgement(Verdict.REFUSED if alone else Verdict.AGAIN)
 

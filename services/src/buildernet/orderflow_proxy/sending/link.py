@@ -272,6 +272,9 @@ class Link:
         if verdict in (Verdict.DELIVERED, Verdict.REFUSED):
             self._succeeded()
             for index, ticket in enumerate(batch):
+                if index in judgement.later:
+                    self._put_back(ticket, not_before_s=now + compute_backoff(ticket.attempts + 1))
+                    continue
                 self.outbox.settle(ticket)
                 if verdict is Verdict.REFUSED or index in judgement.refused:
                     self._dropped(ticket.parcel, DropReason.REFUSED)

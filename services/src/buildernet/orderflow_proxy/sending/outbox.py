@@ -171,6 +171,9 @@ class Outbox:
         slot = parcel.slot
         if slot is not None:
             older = self._newest.get(slot)
+            if older is not None and _is_newer(older, ticket):
+                self._drop(parcel, DropReason.SUPERSEDED)
+                return
             self._newest[slot] = ticket
             if older is not None and self._lane(older.parcel).remove(older):
                 self._drop(older.parcel, DropReason.SUPERSEDED)
@@ -267,6 +270,14 @@ class Outbox:
         if slot is not None and self._newest.get(slot) is ticket:
             del self._newest[slot]
         self._drop(ticket.parcel, reason)
+
+
+def _is_newer(one: Ticket, other: Ticket) -> bool:
+    """Whether a ticket that came first has the higher nonce nevertheless."""
+    mine, theirs = one.parcel.order.replacement, other.parcel.order.replacement
+    if mine is None or theirs is None or mine.nonce is None or theirs.nonce is None:
+        return False
+    return mine.nonce > theirs.nonce
 
 
 def _lane_of(order: Order) -> Lane:
