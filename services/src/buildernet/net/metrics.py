@@ -31,6 +31,7 @@ class HttpMetrics:
             service: Name in front of every metric, such as `system_api`.
         """
         self.registry = CollectorRegistry()
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         ProcessCollector(registry=self.registry)
         self._requests = Counter(
             f"{service}_http_requests",
@@ -61,8 +62,12 @@ class HttpMetrics:
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "unmatched"
         method = request.method if request.method in _METHODS else "other"
-        self._requests.labels(method, route, str(status)).inc()
-        self._duration.labels(route).observe(seconds)
+        series = self._series.get((method, route, status))
+        if series is None:  # looking a series up by its labels costs more than adding to it
+            series = self._requests.labels(method, route, str(status)), self._duration.labels(route)
+            self._series[method, route, status] = series
+        series[0].inc()
+        series[1].observe(seconds)
 
 
 METRICS: Final = web.AppKey("metrics", HttpMetrics)

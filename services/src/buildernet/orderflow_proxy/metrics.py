@@ -17,6 +17,9 @@ METHODS: Final = frozenset(
     }
 )
 
+_MAX_SERIES: Final = 4096
+"""Combinations kept at hand: eight outcomes of five methods from a hundred peers."""
+
 _SECONDS: Final = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.02, 0.1, 1.0)
 _LATENCY_SECONDS: Final = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 2.0)
 _BYTES: Final = (1e3, 3e3, 1e4, 4e4, 1e5, 1e6, 1e7)
@@ -42,6 +45,7 @@ class ReceiverMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
+        self._series: dict[tuple[str, str, str, str], tuple[Counter, ...]] = {}
         self._orders = Counter(
             "orderflow_proxy_orders",
             "Orders that came in, by what became of them.",
@@ -111,10 +115,23 @@ class ReceiverMetrics:
     def count(self, outcome: Outcome, *, source: str, method: str, peer: str) -> None:
         """Count one order."""
         known = method if method in METHODS else "unknown"
-        self._orders.labels(source, known, outcome).inc()
-        self._by_peer.labels(peer).inc()
+        series = self._series.get((outcome, source, known, peer))
+        if series is None:
+            series = self._add_series(outcome, source, known, peer)
+        for each in series:
+            each.inc()
+
+    def _add_series(
+        self, outcome: Outcome, source: str, method: str, peer: str
+    ) -> tuple[Counter, ...]:
+        """Look up the series of a combination; kept: looking up costs more than adding."""
+        series = [self._orders.labels(source, method, outcome), self._by_peer.labels(peer)]
         if outcome is Outcome.DUPLICATE:
-            self._duplicates.labels(peer).inc()
+            series.append(self._duplicates.labels(peer))
+        if len(self._series) >= _MAX_SERIES:  # peers come and go
+            self._series.clear()
+        self._series[outcome, source, method, peer] = tuple(series)
+        return tuple(series)
 
     def refuse(self, *, side: str, reason: str) -> None:
         """Count a request that was refused as a whole."""
