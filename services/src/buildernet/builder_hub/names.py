@@ -16,7 +16,8 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _MEASUREMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+ -]{0,254}")
 _SERVICE: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _REGION: Final = re.compile(r"[A-Za-z0-9_.-]{0,64}")
-_DNS: Final = re.compile(r"(?=.{1,253}\Z)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.?)+")
+_LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+_DNS: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
 _ADDRESS: Final = re.compile(r"0[xX][0-9a-fA-F]{40}")
 
 # Keys of an entry of the builder list: a service of that name would overwrite them.
