@@ -37,6 +37,10 @@ _SLOT_US: Final = 12_000_000
 _NEVER_REPEATED: Final = frozenset({OrderKind.CANCELLATION, OrderKind.SUBSIDY})
 """Kinds that mean something each time they come: a subsidy is for the block being built."""
 
+_FROM_NODE: Final = b"\1"
+"""Behind the key of what another node sent. It went to the builder alone, so when the same order
+comes from a user it still has to go to the peers and the archive."""
+
 _CANCELLATION_BYTES: Final = 512
 """A cancellation is smaller; of what is larger, no time is spent on parsing to learn it is none."""
 
@@ -182,13 +186,19 @@ class Intake:
     def _is_known(self, order: Order) -> bool:
         if order.replacement is not None:
             return self._memory.slots.is_duplicate(order)
-        return order.kind not in _NEVER_REPEATED and _memory_key(order) in self._memory.seen
+        if order.kind in _NEVER_REPEATED:
+            return False
+        key = _memory_key(order)
+        if order.source is OrderSource.USER:
+            return key in self._memory.seen
+        return key in self._memory.seen or key + _FROM_NODE in self._memory.seen
 
     def _remember(self, order: Order) -> None:
         if order.replacement is not None:
             self._memory.slots.put(order)
         elif order.kind not in _NEVER_REPEATED:
-            self._memory.seen.add(_memory_key(order))
+            key = _memory_key(order)
+            self._memory.seen.add(key if order.source is OrderSource.USER else key + _FROM_NODE)
 
     def _record(self, order: Order) -> None:
         """Keep for the archive; there was room a moment ago, and a peer's flow never waits."""

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from buildernet.orderflow_proxy.order import Order, OrderKind, OrderRefusedError
+from buildernet.orderflow_proxy.order import Order, OrderKind, OrderRefusedError, OrderSource
 
 MAX_SLOTS: Final = 262_144
 """About 100 MB when full. A forgotten slot takes any nonce again."""
@@ -25,6 +25,9 @@ _CANCELLED: Final = b""
 
 class StaleNonceError(OrderRefusedError):
     """An order's replacement nonce is lower than one that was already taken."""
+
+
+_FROM_NODE: Final = b"\1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,10 @@ class Slots:
             raise StaleNonceError(f"replacementNonce {nonce} is older than {slot.nonce}")
         if order.kind is OrderKind.CANCELLATION:
             return False  # never lost: a cancellation that comes twice is forwarded twice
-        return nonce == slot.nonce and order.key == slot.content
+        if nonce != slot.nonce:
+            return False
+        known = {order.key} if order.source is OrderSource.USER else {order.key, _content(order)}
+        return slot.content in known
 
     def put(self, order: Order) -> None:
         """Remember an order that was accepted."""
@@ -74,11 +80,20 @@ class Slots:
         if nonce is None:  # eth_cancelBundle: what it cancels stays overtaken
             slot = self._slots.get(key)
             nonce = -1 if slot is None else slot.nonce
-        content = _CANCELLED if order.kind is OrderKind.CANCELLATION else order.key
-        self._slots[key] = _Slot(nonce, content)
+        self._slots[key] = _Slot(nonce, _content(order))
         self._slots.move_to_end(key)
         if len(self._slots) > self._capacity:
             self._slots.popitem(last=False)
+
+
+def _content(order: Order) -> bytes:
+    """Return what a slot remembers of an order.
+
+    What another node sent went to the builder alone; the same from a user is no duplicate of it.
+    """
+    if order.kind is OrderKind.CANCELLATION:
+        return _CANCELLED
+    return order.key if order.source is OrderSource.USER else order.key + _FROM_NODE
 
 
 def _key(order: Order) -> bytes:
