@@ -12,6 +12,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import CHECKS, not_a_server_error
+from schemathesis.core.result import Ok
 
 from tests.support.builder_hub import (
     AUTHORIZED,
@@ -32,7 +33,8 @@ CONFORMANCE: Final = ("status_code_conformance", "content_type_conformance",
 
 
 def document() -> dict[str, Any]:
-    return json.loads(DOCUMENT.read_text())
+    loaded: dict[str, Any] = json.loads(DOCUMENT.read_text())
+    return loaded
 
 
 def described(listener: str) -> set[tuple[str, str]]:
@@ -80,8 +82,9 @@ async def fuzz(hub: RunningHub, listener: str, *, examples: int) -> None:
     schema = schemathesis.openapi.from_dict({**document(), "paths": only})
     url = str(getattr(hub, listener)._base_url)
     headers = AUTHORIZED if listener == "admin" else instance_headers()
-    checks = [not_a_server_error, *CHECKS.get_by_names(CONFORMANCE)]
+    checks: list[Any] = [not_a_server_error, *CHECKS.get_by_names(CONFORMANCE)]
     for result in schema.get_all_operations():
+        assert isinstance(result, Ok), result
         operation = result.ok()
 
         @settings(
@@ -93,7 +96,7 @@ async def fuzz(hub: RunningHub, listener: str, *, examples: int) -> None:
             phases=[Phase.explicit, Phase.generate],
         )
         @given(case=operation.as_strategy())
-        def send(case: schemathesis.Case) -> None:
+        def send(case: schemathesis.Case[Any]) -> None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of requests' own making
                 response = case.call(base_url=url, headers=headers)

@@ -62,6 +62,7 @@ def newest() -> str:
 
 
 def _upgrade(connection: Connection) -> tuple[str | None, str]:
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells each step of its own work
     # SQLite's BEGIN IMMEDIATE is such a lock already.
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})

@@ -31,7 +31,7 @@ def certificate_of(key: Any) -> x509.Certificate:
     )
 
 
-KEYS = {
+KEYS: dict[ProofKind, Any] = {
     ProofKind.ECDSA_SHA256: ec.generate_private_key(ec.SECP384R1()),
     ProofKind.RSA_PSS_SHA256: rsa.generate_private_key(65537, 2048),
     ProofKind.ED25519: ed25519.Ed25519PrivateKey.generate(),
