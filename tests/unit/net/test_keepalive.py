@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from buildernet.net.errors import ExchangeError
+from buildernet.net.errors import KeptConnectionError
 from buildernet.net.keepalive import MAX_HEAD_BYTES, Answer, parse_answer
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nRetry-After: 7\r\n\r\nhello"
@@ -56,7 +56,7 @@ def test_every_part_of_an_answer_is_incomplete(data: bytes) -> None:
     ],
 )
 def test_what_is_no_answer_is_refused(data: bytes, reason: str) -> None:
-    with pytest.raises(ExchangeError, match=reason):
+    with pytest.raises(KeptConnectionError, match=reason):
         parse_answer(data, max_body_bytes=100)
 
 
@@ -65,7 +65,7 @@ def test_what_is_no_answer_is_refused(data: bytes, reason: str) -> None:
 def test_a_changed_byte_gives_our_error_or_an_answer(data: bytes, at: int, byte: int) -> None:
     changed = bytearray(data)
     changed[at % len(data)] = byte
-    with suppress(ExchangeError):
+    with suppress(KeptConnectionError):
         parse_answer(changed, max_body_bytes=100)
 
 
@@ -76,5 +76,5 @@ def test_nonsense_gives_our_error_or_waits(data: bytes) -> None:
         b"HTTP/1.1 200 OK\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
     ):
-        with suppress(ExchangeError):
+        with suppress(KeptConnectionError):
             parse_answer(prefix + data, max_body_bytes=100)

@@ -44,7 +44,7 @@ class StoreError(BuildernetError):
     """A file of a store cannot be read or written."""
 
 
-class ExchangeError(BuildernetError):
+class KeptConnectionError(BuildernetError):
     """A request over a kept connection got no answer that can be read.
 
     Attributes:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from buildernet.net.errors import ExchangeError
+from buildernet.net.errors import KeptConnectionError
 
 MAX_HEAD_BYTES: Final = 16 * 1024
 """Status line and headers of an answer; ours have 200 bytes, a proxy adds as much."""
@@ -32,7 +32,7 @@ class Answer:
     """The header's text, empty without one."""
 
 
-Done = Callable[[Answer | ExchangeError], None]
+Done = Callable[[Answer | KeptConnectionError], None]
 
 
 class KeepAliveConnection(asyncio.Protocol):
@@ -110,7 +110,7 @@ class KeepAliveConnection(asyncio.Protocol):
         self._buffer += data
         try:
             parsed = parse_answer(self._buffer, max_body_bytes=self._max_body_bytes)
-        except ExchangeError as exc:
+        except KeptConnectionError as exc:
             self._fail(exc.message, False)
             return
         if parsed is not None:
@@ -128,7 +128,7 @@ class KeepAliveConnection(asyncio.Protocol):
         done, self._done = self._done, None
         self._stop_timer()
         if done is not None:
-            done(ExchangeError(reason, reused=self.served > 0, silent=not self._buffer))
+            done(KeptConnectionError(reason, reused=self.served > 0, silent=not self._buffer))
         self._on_lost(self)
 
     # --- inside -------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ class KeepAliveConnection(asyncio.Protocol):
         self._stop_timer()
         self.abort()
         if done is not None:
-            done(ExchangeError(reason, timed_out=timed_out))
+            done(KeptConnectionError(reason, timed_out=timed_out))
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -166,13 +166,13 @@ def parse_answer(data: bytes | bytearray, *, max_body_bytes: int) -> tuple[Answe
         The answer and whether the connection may carry another; None while it is incomplete.
 
     Raises:
-        ExchangeError: Not HTTP/1.x, over a limit, without a length, or longer than announced.
+        KeptConnectionError: Not HTTP/1.x, over a limit, without a length, or longer than announced.
     """
     while True:
         end = data.find(_HEAD_END, 0, MAX_HEAD_BYTES + len(_HEAD_END))
         if end < 0:
             if len(data) > MAX_HEAD_BYTES:
-                raise ExchangeError(f"answer's head has more than {MAX_HEAD_BYTES} bytes")
+                raise KeptConnectionError(f"answer's head has more than {MAX_HEAD_BYTES} bytes")
             return None
         head, body = bytes(data[:end]), bytes(data[end + len(_HEAD_END) :])
         version, status, headers = _parse_head(head)
@@ -192,15 +192,15 @@ def _parse_head(head: bytes) -> tuple[bytes, int, dict[bytes, bytes]]:
     version, _, rest = first.partition(b" ")
     code = rest[:3]
     if version not in (b"HTTP/1.1", b"HTTP/1.0") or not code.isdigit() or rest[3:4] not in b" ":
-        raise ExchangeError(f"answer begins with {first[:40]!r}, not with an HTTP status")
+        raise KeptConnectionError(f"answer begins with {first[:40]!r}, not with an HTTP status")
     headers: dict[bytes, bytes] = {}
     for line in lines:
         name, colon, value = line.partition(b":")
         if not colon:
-            raise ExchangeError(f"answer has the header line {line[:40]!r}")
+            raise KeptConnectionError(f"answer has the header line {line[:40]!r}")
         name, value = name.lower(), value.strip()
         if headers.setdefault(name, value) != value and name in _FRAMING:
-            raise ExchangeError(f"answer contradicts itself in {name!r}")
+            raise KeptConnectionError(f"answer contradicts itself in {name!r}")
     return version, int(code), headers
 
 
@@ -214,17 +214,17 @@ def _parse_body(
         size = 0
     elif (coding := headers.get(b"transfer-encoding")) is not None:
         if coding.lower() != b"chunked":
-            raise ExchangeError(f"answer is coded as {coding[:40]!r}")
+            raise KeptConnectionError(f"answer is coded as {coding[:40]!r}")
         return _parse_chunks(body, limit=limit)
     else:
         text = headers.get(b"content-length", b"")
         if not text.isdigit() or len(text) > 15:
-            raise ExchangeError("answer has no length")
+            raise KeptConnectionError("answer has no length")
         size = int(text)
     if size > limit:
-        raise ExchangeError(f"answer has {size} bytes, at most {limit} are taken")
+        raise KeptConnectionError(f"answer has {size} bytes, at most {limit} are taken")
     if len(body) > size:
-        raise ExchangeError("answer is longer than it says")
+        raise KeptConnectionError("answer is longer than it says")
     return body if len(body) == size else None
 
 
@@ -235,7 +235,7 @@ def _parse_chunks(data: bytes, *, limit: int) -> bytes | None:
         end = data.find(b"\r\n", at)
         if end < 0:
             if len(data) - at > 1024:
-                raise ExchangeError("answer has an endless chunk size")
+                raise KeptConnectionError("answer has an endless chunk size")
             return None
         text = data[at:end].partition(b";")[0].strip()
         try:
@@ -243,19 +243,19 @@ def _parse_chunks(data: bytes, *, limit: int) -> bytes | None:
         except ValueError:
             size = -1
         if size < 0:
-            raise ExchangeError(f"answer has the chunk size {text[:20]!r}")
+            raise KeptConnectionError(f"answer has the chunk size {text[:20]!r}")
         at = end + 2
         if size == 0:  # trailers are not sent by anyone we know: none, or refuse
             if len(data) < at + 2:
                 return None
             if data[at:] != b"\r\n":
-                raise ExchangeError("answer has trailers, or is longer than it says")
+                raise KeptConnectionError("answer has trailers, or is longer than it says")
             return bytes(content)
         if len(content) + size > limit:
-            raise ExchangeError(f"answer has more than {limit} bytes")
+            raise KeptConnectionError(f"answer has more than {limit} bytes")
         if len(data) < at + size + 2:
             return None
         content += data[at : at + size]
         if data[at + size : at + size + 2] != b"\r\n":
-            raise ExchangeError("answer has a chunk without its end")
+            raise KeptConnectionError("answer has a chunk without its end")
         at += size + 2

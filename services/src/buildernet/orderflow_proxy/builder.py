@@ -20,9 +20,10 @@ from buildernet.net.fetch import read_bounded
 from buildernet.orderflow_proxy.order import DeliveryFullError, NotReadyError, Order
 from buildernet.orderflow_proxy.sending.forms import BUILDER_FULL, JsonRpcForm
 from buildernet.orderflow_proxy.sending.head import ChainHead
-from buildernet.orderflow_proxy.sending.link import Link, LinkTimes, Target
+from buildernet.orderflow_proxy.sending.link import Link, LinkTimes
 from buildernet.orderflow_proxy.sending.metrics import DeliveryMetrics, DestinationMetrics
 from buildernet.orderflow_proxy.sending.parcel import Parcel
+from buildernet.orderflow_proxy.sending.pool import Target
 
 NAME: Final = "builder"
 

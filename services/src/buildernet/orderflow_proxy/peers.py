@@ -17,8 +17,9 @@ from buildernet.orderflow_proxy.order import UnknownPeerError
 from buildernet.orderflow_proxy.peer import Peer
 from buildernet.orderflow_proxy.sending.forms import BatchEncoder, NodeForm
 from buildernet.orderflow_proxy.sending.head import ChainHead
-from buildernet.orderflow_proxy.sending.link import Link, Target
+from buildernet.orderflow_proxy.sending.link import Link
 from buildernet.orderflow_proxy.sending.metrics import DeliveryMetrics, DestinationMetrics
+from buildernet.orderflow_proxy.sending.pool import Target
 
 FLASHBOTS: Final = "flashbots"
 """The name of Flashbots' own sender, which is no node."""

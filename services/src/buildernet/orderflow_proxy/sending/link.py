@@ -13,42 +13,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from buildernet.net.errors import ExchangeError, PinError
-from buildernet.net.keepalive import Answer, KeepAliveConnection
-from buildernet.net.pinning import PinnedPeer
+from buildernet.net.errors import KeptConnectionError, PinError
+from buildernet.net.keepalive import Answer
 from buildernet.orderflow_proxy.sending.backoff import compute_backoff
 from buildernet.orderflow_proxy.sending.forms import Form, Judgement, Request, Verdict
 from buildernet.orderflow_proxy.sending.head import ChainHead
 from buildernet.orderflow_proxy.sending.metrics import DestinationMetrics
 from buildernet.orderflow_proxy.sending.outbox import DropReason, Outbox
 from buildernet.orderflow_proxy.sending.parcel import Parcel, Ticket
+from buildernet.orderflow_proxy.sending.pool import Pool, PooledConnection, Target
 
 LINGER_S: Final = 0.002
 """How long orders are collected while a request is under way: below what a network adds."""
 
-MAX_ANSWER_BYTES: Final = 1 << 20
-"""Answers have 100 bytes; the protocol would allow 10 MiB, which nobody needs."""
-
 _log = logging.getLogger(__name__)
-
-
-class _Connection(KeepAliveConnection):
-    """A connection of a link."""
-
-    retired = False
-    """Ends after the request it carries."""
-    counted = False
-    """In the metric of open connections."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a link leads."""
-
-    host: str
-    port: int
-    pinned: PinnedPeer | None
-    """None for plain HTTP: the local builder, or a development peer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +67,6 @@ class Link:
             on_pin_mismatch: Called when the peer shows another certificate: the list may be old.
         """
         self.name = name
-        self.target = target
         self.form = form
         self.head = head
         self.metrics = metrics
@@ -97,11 +74,15 @@ class Link:
         self.reachable: bool | None = None
         """None before the first attempt."""
         self._times = times or LinkTimes()
-        self._most = connections
         self._on_pin_mismatch = on_pin_mismatch
-        self._idle: list[_Connection] = []
-        self._open: set[_Connection] = set()
-        self._connecting: set[asyncio.Task[None]] = set()
+        self._pool = Pool(
+            target,
+            most=connections,
+            connect_s=self._times.connect_s,
+            gauge=metrics.connections,
+            on_ready=self._ready,
+            on_failure=self._unconnected,
+        )
         self._flying = 0
         self._failures = 0
         self._closed_until_s = 0.0
@@ -121,7 +102,7 @@ class Link:
 
     def warm(self) -> None:
         """Open a connection before the first order needs it."""
-        if not self._open and not self._connecting:
+        if not len(self._pool):
             self._connect()
 
     def probe(self) -> None:
@@ -135,15 +116,9 @@ class Link:
 
     def retarget(self, target: Target, form: Form) -> None:
         """Go elsewhere, or expect another certificate; what waits stays, connections do not."""
-        self.target, self.form = target, form
+        self.form = form
         self._failures, self._closed_until_s = 0, 0.0
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
-        for connection in self._open:  # the busy ones finish what they carry
-            connection.retired = True
-        for task in self._connecting:
-            task.cancel()
+        self._pool.retarget(target)
         self._pump()
 
     async def close(self) -> None:
@@ -153,12 +128,7 @@ class Link:
             if timer is not None:
                 timer.cancel()
         self.outbox.clear()
-        tasks = list(self._connecting)
-        for task in tasks:
-            task.cancel()
-        for connection in list(self._open):
-            connection.abort()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._pool.close()
 
     @property
     def is_empty(self) -> bool:
@@ -178,19 +148,19 @@ class Link:
         while self.outbox.has_ready or self._is_due(now):
             if self._must_linger():
                 return
-            connection = self._idle_connection()
+            connection = self._pool.take()
             if connection is None:
                 self._connect()
                 return
             batch = self._take_batch(now)
             if not batch:
-                self._idle.append(connection)
+                self._pool.give_back(connection)
                 break
             self._send(connection, batch, now)
         if (due := self.outbox.next_due_s) is not None:
             self._wake_at(due)
 
-    def _send(self, connection: _Connection, batch: list[Ticket], now: float) -> None:
+    def _send(self, connection: PooledConnection, batch: list[Ticket], now: float) -> None:
         for ticket in batch:
             self.metrics.queued_ms.observe((now - ticket.queued_s) * 1000)
         self.metrics.batch.observe(len(batch))
@@ -245,24 +215,21 @@ class Link:
 
     def _answered(
         self,
-        connection: _Connection,
+        connection: PooledConnection,
         batch: list[Ticket],
         request: Request,
         sent_s: float,
-        outcome: Answer | ExchangeError,
+        outcome: Answer | KeptConnectionError,
     ) -> None:
         self._flying -= 1
         now = _now_s()
-        if isinstance(outcome, ExchangeError):
+        if isinstance(outcome, KeptConnectionError):
             self._unanswered(batch, outcome, now)
             self._pump()
             return
         self.metrics.rpc_ms.observe((now - sent_s) * 1000)
         self._judged(batch, request.judge(outcome), outcome, now)
-        if connection.usable and not connection.retired and not self._ended:
-            self._idle.append(connection)
-        else:
-            connection.close()
+        self._pool.give_back(connection)
         self._pump()
 
     def _judged(
@@ -293,7 +260,7 @@ class Link:
                 delay = compute_backoff(ticket.attempts + 1) if verdict is Verdict.LATER else None
                 self._put_back(ticket, not_before_s=None if delay is None else now + delay)
 
-    def _unanswered(self, batch: list[Ticket], error: ExchangeError, now: float) -> None:
+    def _unanswered(self, batch: list[Ticket], error: KeptConnectionError, now: float) -> None:
         if not (error.reused and error.silent):
             self.metrics.rpc_errors.inc()
             self._failed(error.message, now)
@@ -316,58 +283,21 @@ class Link:
 
     # --- connections --------------------------------------------------------------------------
 
-    def _idle_connection(self) -> _Connection | None:
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.usable:
-                return connection
-        return None
-
     def _connect(self) -> None:
-        probing = self._failures > 0 and bool(self._connecting or self._open)
-        if probing or len(self._open) + len(self._connecting) >= self._most or self._ended:
-            return  # the next answer, or the end of the running attempt, looks again
-        task = asyncio.get_running_loop().create_task(self._open_one())
-        self._connecting.add(task)
-        task.add_done_callback(self._connecting.discard)
+        """Open a connection more; a destination that fails is tried with a single one."""
+        if not (self._failures and len(self._pool)):
+            self._pool.open_one()  # its end, whichever, looks again
 
-    async def _open_one(self) -> None:
-        loop, target = asyncio.get_running_loop(), self.target
-        pinned = target.pinned
-        connection = _Connection(max_body_bytes=MAX_ANSWER_BYTES, on_lost=self._lost)
-        try:
-            async with asyncio.timeout(self._times.connect_s):
-                transport, _ = await loop.create_connection(
-                    lambda: connection,
-                    target.host,
-                    target.port,
-                    ssl=None if pinned is None else pinned.context,
-                )
-            self._open.add(connection)
-            if pinned is not None:
-                pinned.verify(transport)
-        except (OSError, TimeoutError, PinError) as exc:
-            connection.abort()
-            if isinstance(exc, PinError):
-                self._on_pin_mismatch()
-            self._failed(str(exc) or "no connection in time", _now_s())
-            self._wake_at(self._closed_until_s)
-            return
-        self.metrics.connections.inc()
-        connection.counted = True
-        if not len(self.outbox):
+    def _ready(self, is_new: bool) -> None:
+        if is_new and not len(self.outbox):
             self._succeeded()  # nobody else would find out; an order that waits finds out more
-        self._idle.append(connection)
-        loop.call_soon(self._pump)  # when this task no longer counts as connecting
+        if self.outbox.has_ready:
+            self._pump()
 
-    def _lost(self, connection: KeepAliveConnection) -> None:
-        if not isinstance(connection, _Connection):
-            raise TypeError(connection)
-        self._open.discard(connection)
-        if connection.counted:
-            self.metrics.connections.dec()
-        if not self._ended and self.outbox.has_ready:
-            asyncio.get_running_loop().call_soon(self._pump)
+    def _unconnected(self, reason: Exception) -> None:
+        if isinstance(reason, PinError):
+            self._on_pin_mismatch()
+        self._failed(str(reason) or "no connection in time", _now_s())
 
     # --- failures -----------------------------------------------------------------------------
 
