@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Settings that must not be accepted."""
 
+from typing import Any, cast
+
 import pytest
 
 from buildernet.archive.clickhouse_server import ServerAddress
@@ -49,14 +51,14 @@ def test_one_url_says_server_user_database_and_cluster():
 class Tables:
     """An engine that knows which migrations were applied."""
 
-    def __init__(self, applied=b""):
+    def __init__(self, applied: bytes = b"") -> None:
         self.applied = applied
-        self.statements = []
+        self.statements: list[str] = []
 
-    def execute(self, statement):
+    def execute(self, statement: str) -> None:
         self.statements.append(statement)
 
-    def query(self, _statement, _parameters):
+    def query(self, _statement: str, _parameters: object) -> bytes:
         return self.applied
 
 
@@ -73,7 +75,7 @@ def test_statements_are_for_one_server_or_for_every_replica():
 def test_an_applied_migration_is_not_applied_again():
     files = (Migration(1, "a", "SELECT 1;"), Migration(2, "b", "SELECT 2;\n-- c\nSELECT 3;"))
     row = b'{"version":1,"name":"a","digest":"%s"}' % files[0].digest.encode()
-    engine = Tables(row)
+    engine: Any = Tables(row)
     assert migrate(engine, files=files) == 1
     assert engine.statements[1:3] == ["SELECT 2", "SELECT 3"]
 
@@ -84,4 +86,4 @@ def test_an_applied_migration_is_not_applied_again():
 )
 def test_altered_or_unknown_migrations_are_refused(row):
     with pytest.raises(SchemaError):
-        migrate(Tables(row), files=(Migration(1, "a", "SELECT 1;"),))
+        migrate(cast(Any, Tables(row)), files=(Migration(1, "a", "SELECT 1;"),))

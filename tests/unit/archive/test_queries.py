@@ -2,6 +2,8 @@
 """Questions: what is refused, and that nothing from outside becomes SQL."""
 
 import json
+from collections.abc import Sequence
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -17,11 +19,11 @@ _HASH = "0x" + "ab" * 32
 class Recording:
     """An engine that answers with prepared rows and keeps what it was asked."""
 
-    def __init__(self, rows=()):
+    def __init__(self, rows: Sequence[dict[str, object]] = ()) -> None:
         self.rows = rows
-        self.asked = []
+        self.asked: list[tuple[str, dict[str, Any]]] = []
 
-    def query(self, statement, parameters):
+    def query(self, statement: str, parameters: dict[str, Any]) -> bytes:
         self.asked.append((statement, parameters))
         return b"\n".join(json.dumps(row).encode() for row in self.rows)
 
@@ -87,7 +89,7 @@ def test_values_are_bound_and_never_pasted(table, query):
         question = parse_question(table, query)
     except QueryError:
         return
-    engine = Recording()
+    engine: Any = Recording()
     ask(engine, question)
     (statement, parameters) = engine.asked[0]
     plain = {name: value for name, value in query.items() if name != "limit"}
@@ -107,15 +109,16 @@ _NEUTRAL = {
 }
 
 
-def ask_statement(table, query, limit):
-    engine = Recording()
+def ask_statement(table: str, query: dict[str, str], limit: str | None) -> str:
+    engine: Any = Recording()
     extra = {} if limit is None else {"limit": limit}
     ask(engine, parse_question(table, {**query, **extra}))
-    return engine.asked[0][0]
+    statement: str = engine.asked[0][0]
+    return statement
 
 
 def test_a_full_page_has_a_cursor_that_continues_behind_its_last_row():
-    engine = Recording([_row(number) for number in range(3)])
+    engine: Any = Recording([_row(number) for number in range(3)])
     page = ask(engine, parse_question("bundles", {"limit": "2"}))
     assert [row["seq"] for row in page.rows] == [0, 1]
     assert page.next is not None
@@ -124,7 +127,7 @@ def test_a_full_page_has_a_cursor_that_continues_behind_its_last_row():
 
 
 def test_the_last_page_has_none():
-    page = ask(Recording([_row(0)]), parse_question("bundles", {"limit": "2"}))
+    page = ask(cast(Any, Recording([_row(0)])), parse_question("bundles", {"limit": "2"}))
     assert page.next is None
 
 
@@ -137,7 +140,7 @@ def test_an_export_has_the_conditions_and_no_limit():
 
 def test_transactions_are_shown_when_asked_for():
     assert "shown_tx_raw" not in ask_statement("bundles", {}, None)
-    engine = Recording()
+    engine: Any = Recording()
     ask(engine, parse_question("bundles", {"raw": "1"}))
     assert "shown_tx_raw" in engine.asked[0][0]
     assert len(BUNDLES.names) == len(set(BUNDLES.names))

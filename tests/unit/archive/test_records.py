@@ -100,7 +100,7 @@ _names = st.sampled_from(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(members=st.dictionaries(_names, _json))
 def test_any_parameter_is_kept_or_refused(members):
     """What fits no column stays in `rest`; only transactions that are no bytes are refused."""
@@ -161,7 +161,12 @@ def test_a_broken_entry_of_the_hub_spoils_nothing():
 async def test_the_last_list_stays_while_the_hub_is_away():
     senders = Senders([(Address(b"\x01" * 20), "own")], registry=CollectorRegistry())
     entry = {"name": "n1", "orderflow_proxy": {"ecdsa_pubkey_address": "0x" + "11" * 20}}
-    answers = [json.dumps([entry]).encode(), BuildernetError("away"), b"{}", b"[]"]
+    answers: list[bytes | BuildernetError] = [
+        json.dumps([entry]).encode(),
+        BuildernetError("away"),
+        b"{}",
+        b"[]",
+    ]
 
     async def fetch() -> bytes:
         answer = answers.pop(0)

@@ -3,12 +3,15 @@
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from buildernet.archive.errors import BusyError, EngineError, EngineFullError
+from buildernet.archive.rows import Row
 from buildernet.archive.tables import BUNDLES, RECEIPTS
 from buildernet.archive.writer import Writer, WriterLimits
 
@@ -16,13 +19,13 @@ from buildernet.archive.writer import Writer, WriterLimits
 class Slow:
     """An engine that waits until it is let go, and fails as told."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.go = threading.Event()
         self.go.set()
-        self.inserted = []
-        self.failures = []
+        self.inserted: list[tuple[str, bytes]] = []
+        self.failures: list[EngineError | None] = []
 
-    def insert(self, table, _columns, rows):
+    def insert(self, table: str, _columns: object, rows: bytes) -> None:
         assert self.go.wait(20)
         if self.failures and (error := self.failures.pop(0)) is not None:
             raise error
@@ -32,11 +35,13 @@ class Slow:
 
 
 @asynccontextmanager
-async def writing(engine, **limits):
+async def writing(
+    engine: Slow, *, interval_s: float = 0.0, max_waiting_bytes: int = 1 << 20
+) -> AsyncIterator[tuple[Writer, list[str | None]]]:
     states: list[str | None] = []
     writer = Writer(
-        engine,
-        limits=WriterLimits(**{"interval_s": 0.0, **limits}),
+        cast(Any, engine),
+        limits=WriterLimits(interval_s=interval_s, max_waiting_bytes=max_waiting_bytes),
         registry=CollectorRegistry(),
         on_state=states.append,
     )
@@ -49,7 +54,7 @@ async def writing(engine, **limits):
             writer.stop()
 
 
-async def _queued(writer, rows):
+async def _queued(writer: Writer, rows: list[Row]) -> asyncio.Task[None]:
     task = asyncio.create_task(writer.store(rows))
     await asyncio.sleep(0)
     return task

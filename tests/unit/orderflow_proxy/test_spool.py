@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from buildernet.orderflow_proxy import spool as spool_module
 from buildernet.orderflow_proxy.spool import Spool, SpoolError, SpoolFullError, sync_descriptors
 
 _PLENTY = 1 << 30
@@ -155,7 +154,7 @@ def test_a_full_disk_leaves_no_half_record(tmp_path, monkeypatch):
             return real(descriptor, data[:20], at)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(spool_module.os, "pwrite", partly)
+    monkeypatch.setattr(os, "pwrite", partly)
     with pytest.raises(SpoolFullError, match="No space"):
         spool.append(b"y" * 100)
     monkeypatch.undo()

@@ -7,6 +7,7 @@ it does not know) is waited out.
 """
 
 import asyncio
+import io
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -281,7 +282,7 @@ class ArchiveSender:
         try:
             async with self._session.post(
                 self._url,
-                data=body,
+                data=io.BytesIO(body),  # in pieces; bytes would be written in one
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S),
                 allow_redirects=False,
