@@ -73,6 +73,12 @@ async def post(session: ClientSession, url: str, body: bytes) -> Any:
         return await response.json()
 
 
+def write_config(folder: Path) -> str:
+    file = folder / "c.toml"
+    file.write_text(f"[peering]\naddress_file = '{folder}/address'\n")
+    return str(file)
+
+
 def write_key(path: Path, key: bytes) -> str:
     path.write_text(key.hex())
     path.chmod(0o600)
@@ -104,6 +110,7 @@ async def test_an_order_reaches_both_builders_once_and_a_signal_stops_in_time(tm
                 "--builder-endpoint": endpoint,
                 "--rpc-endpoint": "",
                 "--peers-file": str(tmp_path / "peers.json"),
+                "--config": write_config(tmp_path),
                 "--orderflow-signer-key-file": write_key(tmp_path / f"key{at}", key),
             }
             given = [f"{name}={value}" for name, value in flags.items()]
@@ -124,6 +131,7 @@ async def test_an_order_reaches_both_builders_once_and_a_signal_stops_in_time(tm
         ]
         assert sent[0] == sent[1]
         assert sent[0][0]["signingAddress"] == USER.address.hex()
+        assert (tmp_path / "address").read_text() == f"{SigningKey(keys[1]).address}\n"
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(STOP_S):
             assert await process.wait() == 0

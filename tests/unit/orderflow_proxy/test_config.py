@@ -101,6 +101,15 @@ def test_hub_and_file_of_peers_exclude_one_another():
         config.load(ReceiverConfig, overrides=given)
 
 
+def test_the_file_that_ships_is_taken():
+    shipped = PAGE.parents[2] / "services/config/orderflow-proxy.toml"
+    found = config.load(ReceiverConfig, path=shipped)
+    assert (found.listen.user_addr, found.listen.system_addr) == (
+        "127.0.0.1:5543",
+        "127.0.0.1:5542",
+    )
+
+
 def test_metrics_may_be_nowhere():
     assert load(["--metrics-addr="], {}).listen.metrics_addr == ""
 

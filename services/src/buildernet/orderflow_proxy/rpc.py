@@ -154,7 +154,8 @@ async def _verify(body: bytes, headers: Headers) -> Address:
             return verify_body(header, body)
         return await asyncio.to_thread(verify_body, header, body)
     except SignatureError as exc:
-        raise SignatureRefusedError(f"Invalid signature: {exc.message}") from exc
+        cause = exc.message.removeprefix("invalid signature provided: ")
+        raise SignatureRefusedError(f"Invalid signature: {cause}") from exc
 
 
 # Any: what msgspec encodes; null, a text or an object.

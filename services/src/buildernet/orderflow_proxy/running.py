@@ -5,7 +5,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
 
+from buildernet.base.errors import ConfigError
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.signature import SigningKey
 from buildernet.net.address import ListenAddress
@@ -16,6 +19,9 @@ from buildernet.orderflow_proxy.app import SERVICE, Dependencies, build_app
 from buildernet.orderflow_proxy.archiving import ArchiveForm, archiving
 from buildernet.orderflow_proxy.config import ReceiverConfig
 from buildernet.orderflow_proxy.delivery import DeliverySettings, delivering
+
+_READABLE: Final = 0o644
+"""An address is no secret; the service that registers it runs as another user."""
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +34,10 @@ async def run_receiver(config: ReceiverConfig) -> None:
     """
     key_file = config.peering.signing_key_file
     key = SigningKey.generate() if key_file is None else SigningKey.load(key_file)
+    if config.peering.address_file is not None:
+        write_address(config.peering.address_file, key.address)
+    if config.peering.address_file is not None:
+        _write_address(config.peering.address_file, key.address)
     http = HttpMetrics(SERVICE)
     listen = config.listen
     async with (
@@ -56,6 +66,32 @@ async def run_receiver(config: ReceiverConfig) -> None:
         if listen.metrics_addr:
             sites.insert(0, Site(deployment.metrics, ListenAddress.parse(listen.metrics_addr)))
         await serve_sites(sites)
+
+
+def write_address(path: Path, address: Address) -> None:
+    """Write an address and a line end, so that a reader sees the old file or the new one.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    fresh = path.with_name(path.name + ".new")
+    try:
+        fresh.write_text(f"{address}\n")
+        fresh.chmod(_READABLE)
+        fresh.replace(path)
+    except OSError as exc:
+        raise ConfigError(f"cannot write {path}: {exc.strerror}") from exc
+
+
+def _write_address(path: Path, address: Address) -> None:
+    """Replace the file whole: who watches it never sees half an address."""
+    new = path.with_name(f".{path.name}.new")
+    try:
+        new.write_text(f"{address.hex()}\n", encoding="ascii")
+        new.chmod(0o644)
+        new.replace(path)
+    except OSError as exc:
+        raise ConfigError(f"cannot write {path}: {exc.strerror}") from exc
 
 
 @asynccontextmanager
