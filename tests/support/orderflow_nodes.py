@@ -93,6 +93,11 @@ def make_certificate(name: str = "node") -> Certificate:
     )
 
 
+def client_der(certificate: Certificate) -> bytes:
+    """What a client sees of it."""
+    return x509.load_pem_x509_certificate(certificate.pem.encode()).public_bytes(Encoding.DER)
+
+
 Answer = Callable[[web.Request], Awaitable[web.Response | None]]
 
 
