@@ -128,3 +128,14 @@ def test_any_header_is_matched_or_refused(kind: str, header: str) -> None:
     measurements = parse_posted(POSTED, unsafe=False)
     with pytest.raises(InstanceRefusedError):
         match_claim(measurements, parse_claim(kind or "dcap-tdx", header), unsafe=False)
+
+
+def test_platforms_of_one_image_get_names_of_their_own() -> None:
+    """As a published list has them, under one name."""
+    azure = {
+        "measurement_id": "image-1",
+        "attestation_type": "azure-tdx",
+        "measurements": {"4": {"expected": "aa" * 32}},
+    }
+    posted = parse_posted(json.dumps([MEASUREMENT, azure]).encode(), unsafe=False)
+    assert [one.name for one in posted] == ["image-1:dcap-tdx", "image-1:azure-tdx"]

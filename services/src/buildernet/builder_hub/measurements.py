@@ -9,8 +9,9 @@ machine) or a type that no hardware vouches for; the latter is compared as text.
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from buildernet.attestation.errors import DigestError, PolicyError, VerificationError
@@ -111,7 +112,7 @@ def parse_posted(data: bytes, *, unsafe: bool) -> Sequence[Measurement]:
     entries = document if isinstance(document, list) else [document]
     if not 1 <= len(entries) <= MAX_RECORDS:
         raise BadRequestError(f"1 to {MAX_RECORDS} measurements can be added at once")
-    return [_parse_entry(entry, unsafe=unsafe) for entry in entries]
+    return _with_own_names([_parse_entry(entry, unsafe=unsafe) for entry in entries])
 
 
 def parse_stored(row_id: int, name: str, attestation_type: str, document: str) -> Measurement:
@@ -179,6 +180,20 @@ def match_claim(measurements: Sequence[Measurement], claim: Claim, *, unsafe: bo
     except (PolicyError, VerificationError) as exc:
         raise InstanceRefusedError(f"no active measurement fits: {exc}") from exc
     return named[match.record.measurement_id]
+
+
+def _with_own_names(measurements: Sequence[Measurement]) -> Sequence[Measurement]:
+    """Give entries of one list that share a name their type behind it: `NAME:azure-tdx`.
+
+    A published list has one entry for each platform of an image, all under the image's name.
+    """
+    counts = Counter(one.name for one in measurements)
+    return [
+        replace(one, name=parse_measurement_name(f"{one.name}:{one.attestation_type}"))
+        if counts[one.name] > 1
+        else one
+        for one in measurements
+    ]
 
 
 def _match_text(measurements: Sequence[Measurement], claim: Claim) -> Measurement:
