@@ -2,6 +2,7 @@
 """Command `buildernet-node`. Each subcommand imports its module when it is chosen."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ examples:
   buildernet-node measured-boot
   buildernet-node event "disk unlocked"
   buildernet-node haproxy-certificate
+  buildernet-node registration --config /etc/buildernet/node-registration.toml
   buildernet-node firewall /usr/share/buildernet/ports.toml --variant production > nftables.conf
 """
 
@@ -50,6 +52,23 @@ def _haproxy_certificate(arguments: argparse.Namespace) -> None:
 
     name = replace_certificate(arguments.folder, admin_socket=arguments.admin_socket)
     print(f"replaced {name}")
+
+
+def _registration(arguments: argparse.Namespace) -> None:
+    from buildernet.base import config, logs
+    from buildernet.node.registration import keep_registered
+    from buildernet.node.registration_config import ENVIRONMENT_PREFIX, RegistrationConfig
+
+    found = {} if arguments.tsm_dir is None else {"tsm_dir": str(arguments.tsm_dir)}
+    settings = config.load(
+        RegistrationConfig,
+        path=arguments.config,
+        prefix=ENVIRONMENT_PREFIX,
+        environment=os.environ,
+        overrides=found,
+    )
+    logs.configure(as_json=settings.log_json, debug=False)
+    keep_registered(settings)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -106,6 +125,15 @@ def _parser() -> argparse.ArgumentParser:
         help="default: /run/haproxy/admin.sock",
     )
     haproxy.set_defaults(run=_haproxy_certificate)
+
+    registration = commands.add_parser(
+        "registration", help="keep the node registered at the hub, with evidence (root)"
+    )
+    registration.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
+    registration.add_argument(
+        "--tsm-dir", type=Path, metavar="DIR", help="folder of configfs-tsm's reports"
+    )
+    registration.set_defaults(run=_registration)
 
     firewall = commands.add_parser(
         "firewall", help="print the nftables ruleset for a list of open ports (build time)"

@@ -18,3 +18,7 @@ class PortListError(ConfigError):
 
 class CertificateError(BuildernetError):
     """The node's certificate cannot be handed to HAProxy."""
+
+
+class RegistrationError(BuildernetError):
+    """The node cannot be registered at the hub now."""

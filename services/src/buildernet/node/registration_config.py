@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""Settings of `buildernet-node registration`; each is explained in docs/services/node.md."""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from buildernet.attestation.issue.tsm import DEFAULT_BASE
+from buildernet.base.config import require_range
+from buildernet.base.errors import ConfigError
+
+ENVIRONMENT_PREFIX: Final = "NODE_REGISTRATION_"
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationConfig:
+    """The whole file."""
+
+    hub_endpoint: str = "http://127.0.0.1:7937"
+    """Base URL of the hub, plain HTTP: the attested client of this machine."""
+    certificate_dir: Path = Path("/run/attested-proxy")
+    """Holds `cert.pem` and `key.pem`, as attested-proxy leaves them."""
+    address_file: Path | None = None
+    """Holds the address orderflow-proxy signs with; without it none is attested."""
+    ip_address: str = ""
+    """Where the hub sees this node; empty: the address that its packets leave with."""
+    tsm_dir: Path = DEFAULT_BASE
+    """Folder of configfs-tsm's reports."""
+    interval_s: int = 1200
+    """How often evidence is made anew; the hub passes on what is at most an hour old."""
+    log_json: bool = True
+    """JSON lines, or text for a person."""
+
+    def __post_init__(self) -> None:
+        require_range("interval_s", self.interval_s, low=1, high=86_400)
+        try:
+            if self.ip_address:
+                ipaddress.ip_address(self.ip_address)
+        except ValueError as exc:
+            raise ConfigError(f"ip_address {self.ip_address[:80]!r} is none") from exc
