@@ -11,13 +11,16 @@ from io import BytesIO
 from typing import Any, cast
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from buildernet.archive.app import Parts, build_app, build_operator_app
-from buildernet.archive.config import ArchiveConfig, Limits
+from buildernet.archive.config import Access, ArchiveConfig, Limits
 from buildernet.archive.reader import Reader
+from buildernet.archive.running import following_hub
 from buildernet.archive.senders import Senders
 from buildernet.archive.writer import Writer, WriterLimits
 from buildernet.ethereum.signature import sign_body
@@ -169,3 +172,22 @@ def test_no_signed_body_breaks_it(bodies):
             assert archive.engine.insertions == 0
 
     asyncio.run(run())
+
+
+async def test_builders_of_the_hub_may_send():
+    """The list is the internal listener's, which needs no attestation."""
+    seen = []
+
+    async def builders(request: web.Request) -> web.Response:
+        seen.append(request.path)
+        entry = {"name": "n7", "orderflow_proxy": {"ecdsa_pubkey_address": NODE.address.hex()}}
+        return web.json_response([entry, {"name": "not yet"}])
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", builders)
+    async with TestServer(app) as server:
+        senders = Senders([], registry=CollectorRegistry())
+        access = Access(hub_url=str(server.make_url("")))
+        async with following_hub(access, senders):
+            assert senders.authorise(NODE.address) == "n7"
+    assert seen[0] == "/api/internal/l1-builder/v1/builders"

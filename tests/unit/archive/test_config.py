@@ -21,6 +21,7 @@ from buildernet.base.errors import ConfigError
         lambda: Sender("", "0x" + "11" * 20),
         lambda: Sender("n", "0x11"),
         lambda: Access(hub_url="ftp://hub"),
+        lambda: Access(hub_network="a/b"),
         lambda: Storage(retention_months=-1),
         lambda: Storage(database_url="clickhouse.example"),
         lambda: Storage(database_url="http://user:secret@host/db"),

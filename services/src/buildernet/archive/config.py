@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Settings of `archive`; each is explained in docs/services/archive.md."""
 
+import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,6 +19,7 @@ ENVIRONMENT_PREFIX: Final = "ARCHIVE_"
 
 DEFAULT_OPERATOR_ADDR: Final = "127.0.0.1:14894"
 
+_NETWORK: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MIB: Final = 1 << 20
 
 
@@ -102,13 +104,16 @@ class Access:
     """Who may send."""
 
     hub_url: str = ""
-    """Builder hub whose active builders may send; empty: only `senders`."""
+    """Internal listener of the hub whose active builders may send; empty: only `senders`."""
+    hub_network: str = "production"
     hub_refresh_s: int = 30
 
     def __post_init__(self) -> None:
         require_range("hub_refresh_s", self.hub_refresh_s, low=1, high=3600)
         if self.hub_url and urlsplit(self.hub_url).scheme not in ("http", "https"):
             raise ConfigError("hub_url is no http or https URL")
+        if _NETWORK.fullmatch(self.hub_network) is None:
+            raise ConfigError("hub_network is no plain name")
 
 
 @dataclass(frozen=True, slots=True)

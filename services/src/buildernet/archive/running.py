@@ -14,7 +14,7 @@ from aiohttp import web
 from buildernet.archive import senders as hub
 from buildernet.archive.app import Parts, build_app, build_operator_app
 from buildernet.archive.clickhouse_server import ServerAddress, ServerEngine
-from buildernet.archive.config import ArchiveConfig, Storage
+from buildernet.archive.config import Access, ArchiveConfig, Storage
 from buildernet.archive.embedded import EmbeddedEngine
 from buildernet.archive.engine import Engine
 from buildernet.archive.migrations import migrate
@@ -89,7 +89,7 @@ async def opened(config: ArchiveConfig) -> AsyncIterator[tuple[web.Application, 
         app = build_app(config, parts, operator=operator)
         shown += [app, operator]
         if config.access.hub_url:
-            await stack.enter_async_context(_following_hub(config, senders))
+            await stack.enter_async_context(following_hub(config.access, senders))
         await stack.enter_async_context(_writing(writer))
         yield app, operator
 
@@ -139,8 +139,9 @@ async def _writing(writer: Writer) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _following_hub(config: ArchiveConfig, senders: Senders) -> AsyncIterator[None]:
-    url = config.access.hub_url.rstrip("/") + hub.BUILDERS_PATH
+async def following_hub(access: Access, senders: Senders) -> AsyncIterator[None]:
+    """Keep the senders as the hub names them, while the context is open."""
+    url = access.hub_url.rstrip("/") + hub.list_path(access.hub_network)
     async with aiohttp.ClientSession() as session:
         fetcher = HttpFetcher(session)
 
@@ -150,7 +151,7 @@ async def _following_hub(config: ArchiveConfig, senders: Senders) -> AsyncIterat
 
         await senders.refresh(fetch)
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(senders.follow(fetch, every_s=config.access.hub_refresh_s))
+            task = group.create_task(senders.follow(fetch, every_s=access.hub_refresh_s))
             try:
                 yield
             finally:

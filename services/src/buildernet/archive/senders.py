@@ -18,7 +18,8 @@ from buildernet.base.errors import BuildernetError
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.errors import AddressFormatError
 
-BUILDERS_PATH: Final = "/api/l1-builder/v1/builders"
+_PRODUCTION: Final = "production"
+_INTERNAL: Final = "/api/internal/l1-builder"
 MAX_LIST_BYTES: Final = 4 << 20
 """A thousand builders with their certificates."""
 
@@ -36,6 +37,13 @@ class _OrderflowProxy(msgspec.Struct):
 class _Builder(msgspec.Struct):
     name: str
     orderflow_proxy: _OrderflowProxy
+
+
+def list_path(network: str) -> str:
+    """Return where the hub's internal listener has the active builders of a network."""
+    if network == _PRODUCTION:
+        return f"{_INTERNAL}/v1/builders"
+    return f"{_INTERNAL}/v2/network/{network}/builders"
 
 
 def parse_builders(body: bytes) -> tuple[dict[Address, str], int]:
