@@ -76,11 +76,20 @@ def _proxy(_work: Path) -> Iterator[Figure]:
     return measure_traffic()
 
 
+def _orderflow(_work: Path) -> Iterator[Figure]:
+    from tests.bench.orderflow_traffic import measure_orderflow
+
+    return measure_orderflow()
+
+
 SECTIONS: Final = {
     "image": Section(3600, "build, image and boot, beside mkosi", _builds),
     "quotes": Section(120, "verification of quotes, beside dcap-qvl", _quotes),
     "handshakes": Section(120, "attested handshakes", _handshakes),
     "proxy": Section(300, "proxied requests, beside nginx and cvm-reverse-proxy", _proxy),
+    "orderflow": Section(
+        600, "bundles per core and latency, beside tdx-orderflow-proxy", _orderflow
+    ),
 }
 
 

@@ -91,7 +91,7 @@ def proxies(folder: Path) -> Iterator[tuple[int, list[RunningProxy]]]:
                     popen = stack.enter_context(running(command, log=folder / f"{name}.log"))
                     found.append(RunningProxy(name, port, psutil.Process(popen.pid)))
             for port in (backend, *(proxy.port for proxy in found)):
-                _wait(port)
+                wait_for_port(port)
             yield backend, found
     finally:
         process.kill()
@@ -134,7 +134,8 @@ def _go(_folder: Path, port: int, backend: int) -> list[str] | None:
     ]
 
 
-def _wait(port: int) -> None:
+def wait_for_port(port: int) -> None:
+    """Wait until somebody listens there."""
     end = monotonic() + START_DEADLINE_S
     while True:
         try:

@@ -18,7 +18,13 @@ CVM_REVERSE_PROXY: Final = "BUILDERNET_CVM_REVERSE_PROXY"
 ATTESTED_TLS_PROXY: Final = "BUILDERNET_ATTESTED_TLS_PROXY"
 """Holds `attested-tls-proxy` of flashbots/attested-tls-proxy 1.x (Rust)."""
 
-FOLDERS: Final = {name: os.environ.get(name) for name in (CVM_REVERSE_PROXY, ATTESTED_TLS_PROXY)}
+TDX_ORDERFLOW_PROXY: Final = "BUILDERNET_TDX_ORDERFLOW_PROXY"
+"""Holds `receiver-proxy` of flashbots/tdx-orderflow-proxy (Go)."""
+
+FOLDERS: Final = {
+    name: os.environ.get(name)
+    for name in (CVM_REVERSE_PROXY, ATTESTED_TLS_PROXY, TDX_ORDERFLOW_PROXY)
+}
 """Read here: tests themselves start from a clean environment."""
 
 START_DEADLINE_S: Final = 20.0
