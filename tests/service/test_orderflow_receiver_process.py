@@ -131,7 +131,7 @@ async def test_an_order_reaches_both_builders_once_and_a_signal_stops_in_time(tm
         ]
         assert sent[0] == sent[1]
         assert sent[0][0]["signingAddress"] == USER.address.hex()
-        assert (tmp_path / "address").read_text() == f"{SigningKey(keys[1]).address}\n"
+        assert (tmp_path / "address").read_text() == SigningKey(keys[1]).address.hex() + "\n"
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(STOP_S):
             assert await process.wait() == 0

@@ -70,8 +70,6 @@ class Peering:
     """This node's name at the hub, so that it never sends to itself; `-` counts as `_`."""
     signing_key_file: Path | None = None
     """Key that signs what this node sends; by default a new one at each start."""
-    address_file: Path | None = None
-    """Where the address of that key is written at each start, for who attests to it."""
     registered_certificate_file: Path | None = None
     """PEM of the certificate that HAProxy shows, registered at the hub whenever it changes."""
     address_file: Path | None = None

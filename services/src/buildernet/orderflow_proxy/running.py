@@ -35,8 +35,6 @@ async def run_receiver(config: ReceiverConfig) -> None:
     key_file = config.peering.signing_key_file
     key = SigningKey.generate() if key_file is None else SigningKey.load(key_file)
     if config.peering.address_file is not None:
-        write_address(config.peering.address_file, key.address)
-    if config.peering.address_file is not None:
         _write_address(config.peering.address_file, key.address)
     http = HttpMetrics(SERVICE)
     listen = config.listen
@@ -68,27 +66,12 @@ async def run_receiver(config: ReceiverConfig) -> None:
         await serve_sites(sites)
 
 
-def write_address(path: Path, address: Address) -> None:
-    """Write an address and a line end, so that a reader sees the old file or the new one.
-
-    Raises:
-        ConfigError: The file cannot be written.
-    """
-    fresh = path.with_name(path.name + ".new")
-    try:
-        fresh.write_text(f"{address}\n")
-        fresh.chmod(_READABLE)
-        fresh.replace(path)
-    except OSError as exc:
-        raise ConfigError(f"cannot write {path}: {exc.strerror}") from exc
-
-
 def _write_address(path: Path, address: Address) -> None:
     """Replace the file whole: who watches it never sees half an address."""
     new = path.with_name(f".{path.name}.new")
     try:
         new.write_text(f"{address.hex()}\n", encoding="ascii")
-        new.chmod(0o644)
+        new.chmod(_READABLE)
         new.replace(path)
     except OSError as exc:
         raise ConfigError(f"cannot write {path}: {exc.strerror}") from exc
