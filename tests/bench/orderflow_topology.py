@@ -39,7 +39,8 @@ _NGINX: Final = """\
 daemon off; worker_processes 1; pid {folder}/pid; error_log /dev/null;
 events {{ worker_connections {open}; }}
 http {{
-  access_log off; client_max_body_size 0; keepalive_requests 10000000; default_type application/json;
+  access_log off; client_max_body_size 0; keepalive_requests 10000000;
+  default_type application/json;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; client_body_buffer_size 256k;
   fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   ssl_protocols TLSv1.3; ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
@@ -53,12 +54,16 @@ http {{
   {peers}
   server {{
     listen 127.0.0.1:{batching} ssl; client_max_body_size 8m;
-    location / {{ proxy_pass http://second; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+    location / {{
+      proxy_pass http://second; proxy_http_version 1.1; proxy_set_header Connection "";
+    }}
   }}
   server {{
     listen 127.0.0.1:{single} ssl; client_max_body_size 8m;
     location /orderflow/ {{ return 404; }}
-    location / {{ proxy_pass http://second; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+    location / {{
+      proxy_pass http://second; proxy_http_version 1.1; proxy_set_header Connection "";
+    }}
   }}
 }}
 """

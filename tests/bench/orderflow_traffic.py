@@ -58,10 +58,12 @@ User = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 def measure_orderflow() -> Iterator[Figure]:
     """All figures of both receivers, then the ratios; then batches between two of ours."""
-    with tempfile.TemporaryDirectory(prefix="bench-orderflow-") as folder:
-        with neighbours(Path(folder), max(PEERS)) as around:
-            yield from _beside_the_reference(around)
-            yield from _batches(around)
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-orderflow-") as folder,
+        neighbours(Path(folder), max(PEERS)) as around,
+    ):
+        yield from _beside_the_reference(around)
+        yield from _batches(around)
 
 
 def _beside_the_reference(around: Neighbours) -> Iterator[Figure]:
