@@ -109,7 +109,7 @@ async def fuzz(hub: RunningHub, listener: str, *, examples: int) -> None:
 async def test_generated_requests_get_described_answers(
     described_hub: RunningHub, listener: str
 ) -> None:
-    await fuzz(described_hub, listener, examples=4)
+    await fuzz(described_hub, listener, examples=2)
 
 
 @pytest.mark.slow

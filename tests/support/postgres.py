@@ -72,6 +72,10 @@ class Postgres:
         """End the server, cutting its connections."""
         self._end(signal.SIGINT)
 
+    def discard(self) -> None:
+        """End the server at once, without the checkpoint that nobody will read."""
+        self._end(signal.SIGQUIT)
+
     def create(self, *, template: str | None = None) -> str:
         """Make a new database and return its name."""
         name = f"t{next(_NUMBERS)}"
@@ -136,7 +140,7 @@ def running_postgres() -> Iterator[Postgres]:
             cluster.start()
             yield cluster
         finally:
-            cluster.stop()
+            cluster.discard()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
