@@ -1,0 +1,375 @@
+# SPDX-License-Identifier: MIT
+"""HTTP/2 in memory: what becomes of requests, and of peers that abuse what the protocol allows."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import (
+    ConnectionTerminated,
+    DataReceived,
+    Event,
+    ResponseReceived,
+    StreamEnded,
+    StreamReset,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from buildernet.net import http2
+from buildernet.net.errors import ExchangeError
+from buildernet.net.exchange import Outgoing
+from buildernet.net.http2_client import Http2Client
+from buildernet.net.http2_server import Http2ServerConnection
+
+HEADERS = [(":method", "GET"), (":scheme", "https"), (":authority", "node"), (":path", "/a?b")]
+DEADLINE_S = 10.0
+
+
+class Wire(asyncio.Transport):
+    """Keeps what is written; the other side reads it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = bytearray()
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        self.sent += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+
+class Peer:
+    """A client made of h2 alone, and the server it talks to."""
+
+    def __init__(self, handler: Any) -> None:
+        self.server = web.Server(handler)
+        self.wire = Wire()
+        self.connection = Http2ServerConnection(self.server, read_timeout_s=DEADLINE_S)
+        self.connection.connection_made(self.wire)
+        # As an attacker's: nothing of what it sends is checked.
+        config = H2Configuration(
+            client_side=True, validate_outbound_headers=False, normalize_outbound_headers=False
+        )
+        self.h2 = H2Connection(config)
+        self.h2.initiate_connection()
+        self.events: list[Event] = []
+
+    def push(self) -> None:
+        """Deliver what was prepared, and take what the server had to say until then."""
+        self.connection.data_received(self.h2.data_to_send())
+        self.pull()
+
+    def pull(self) -> None:
+        data, self.wire.sent = bytes(self.wire.sent), bytearray()
+        self.events += self.h2.receive_data(data)
+
+    async def until(self, kind: type[Event], number: int | None = None) -> Any:
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                self.push()
+                for event in self.events:
+                    if isinstance(event, kind) and number in (
+                        None,
+                        getattr(event, "stream_id", None),
+                    ):
+                        return event
+                await asyncio.sleep(0)
+
+
+async def echo(request: web.BaseRequest) -> web.StreamResponse:
+    body = await request.read()
+    seen = "|".join(f"{name}={value}" for name, value in request.headers.items())
+    return web.Response(body=body or request.path_qs.encode(), headers={"X-Seen": seen})
+
+
+async def forever(_request: web.BaseRequest) -> web.StreamResponse:
+    await asyncio.Event().wait()
+    raise AssertionError("never set")
+
+
+async def test_a_stream_becomes_a_request() -> None:
+    peer = Peer(echo)
+    cookies = [("cookie", "a=1"), ("cookie", "b=2"), ("te", "trailers")]
+    peer.h2.send_headers(1, [*HEADERS, *cookies], end_stream=True)
+    answer = await peer.until(ResponseReceived)
+    await peer.until(StreamEnded)
+    headers = dict(answer.headers)
+    assert headers[b":status"] == b"200"
+    assert b"connection" not in headers
+    assert b"transfer-encoding" not in headers
+    assert headers[b"x-seen"] == b"host=node|te=trailers|cookie=a=1; b=2"
+    [data] = [event for event in peer.events if isinstance(event, DataReceived)]
+    assert data.data == b"/a?b"
+    assert peer.connection.streams == {}
+
+
+async def test_expectation_is_answered_first() -> None:
+    peer = Peer(echo)
+    head = [(":method", "POST"), *HEADERS[1:], ("expect", "100-continue")]
+    peer.h2.send_headers(1, head)
+    peer.push()
+    peer.h2.send_data(1, b"order", end_stream=True)
+    await peer.until(StreamEnded)
+    [data] = [event for event in peer.events if isinstance(event, DataReceived)]
+    assert data.data == b"order"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [(":method", "GET"), (":path", "/a b")],
+        [(":method", "GET"), (":path", "/a\r\nX: y")],
+        [(":method", "GET"), (":path", "http://elsewhere/")],
+        [(":method", "GE T"), (":path", "/")],
+        [(":method", "CONNECT"), (":path", "/"), (":protocol", "websocket")],
+        [(":method", "GET"), (":path", "/"), ("x y", "z")],
+        [(":method", "GET"), (":path", "/"), ("x", "a\r\nTransfer-Encoding: chunked")],
+        [(":method", "GET"), (":path", "/"), ("transfer-encoding", "chunked")],
+        [(":method", "GET"), (":path", "/"), ("content-length", "5")],
+    ],
+)
+async def test_what_would_mean_something_else_in_http1_is_refused(
+    wrong: list[tuple[str, str]],
+) -> None:
+    calls = []
+
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        calls.append(request)
+        return web.Response()
+
+    peer = Peer(handler)
+    peer.h2.send_headers(1, [*HEADERS[1:3], *wrong], end_stream=True)
+    peer.push()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert calls == []
+    assert peer.wire.closed or any(isinstance(event, StreamReset) for event in peer.events)
+
+
+@pytest.mark.parametrize("headers", [[("x", "y" * 9000)], [(f"x{i}", "y") for i in range(70)]])
+async def test_too_many_headers_are_answered_so(headers: list[tuple[str, str]]) -> None:
+    peer = Peer(echo)
+    peer.h2.send_headers(1, [*HEADERS, *headers], end_stream=True)
+    answer = await peer.until(ResponseReceived)
+    assert dict(answer.headers)[b":status"] == b"431"
+
+
+async def test_a_list_of_headers_that_unpacks_to_much_ends_the_connection() -> None:
+    peer = Peer(echo)
+    peer.h2.send_headers(1, [*HEADERS, *[("x", "y" * 4000)] * 20], end_stream=True)
+    peer.push()
+    assert peer.wire.closed
+
+
+async def test_rapid_reset_ends_the_connection() -> None:
+    running = 0
+
+    async def handler(_request: web.BaseRequest) -> web.StreamResponse:
+        nonlocal running
+        running += 1
+        try:
+            return await forever(_request)
+        finally:
+            running -= 1
+
+    peer = Peer(handler)
+    for number in range(1, 2 * http2.NUISANCE_BUDGET + 200, 2):
+        if peer.wire.closed:
+            break
+        peer.h2.send_headers(number, HEADERS, end_stream=True)
+        peer.h2.reset_stream(number)
+        try:
+            peer.push()
+        except Exception:  # what our h2 thinks of the server's goodbye does not matter
+            break
+        await asyncio.sleep(0)
+        assert len(peer.connection._tasks) <= http2.MAX_STREAMS
+    assert peer.wire.closed
+    peer.connection.connection_lost(None)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert running == 0
+    assert peer.server.connections == []
+
+
+async def test_pings_without_end_end_the_connection() -> None:
+    peer = Peer(echo)
+    for _ in range(http2.NUISANCE_BUDGET + 10):
+        peer.h2.ping(bytes(8))
+    peer.push()
+    [goodbye] = [event for event in peer.events if isinstance(event, ConnectionTerminated)]
+    assert goodbye.error_code == ErrorCodes.ENHANCE_YOUR_CALM
+    assert peer.wire.closed
+
+
+async def test_streams_at_once_are_bounded() -> None:
+    peer = Peer(forever)
+    peer.push()
+    # The limit as the server said it does not bind an attacker.
+    peer.h2.remote_settings.max_concurrent_streams = 10_000
+    peer.h2.remote_settings.acknowledge()
+    for number in range(1, 2 * http2.MAX_STREAMS + 21, 2):
+        peer.h2.send_headers(number, HEADERS, end_stream=True)
+    peer.push()
+    assert peer.wire.closed
+    assert len(peer.connection._tasks) <= http2.MAX_STREAMS
+    peer.connection.connection_lost(None)
+
+
+async def test_a_body_that_nobody_reads_stops_its_sender() -> None:
+    peer = Peer(forever)
+    peer.push()
+    peer.h2.send_headers(1, [(":method", "POST"), *HEADERS[1:]])
+    sent = 0
+    while (room := peer.h2.local_flow_control_window(1)) > 0:
+        size = min(room, peer.h2.max_outbound_frame_size)
+        peer.h2.send_data(1, bytes(size))
+        sent += size
+        peer.push()
+    limit = http2.STREAM_WINDOW_BYTES + 3 * http2.READ_BUFFER_BYTES + http2.MAX_FRAME_BYTES
+    assert http2.STREAM_WINDOW_BYTES <= sent <= limit
+    peer.connection.connection_lost(None)
+
+
+async def test_a_reader_without_window_holds_up_only_itself() -> None:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=bytes(200_000) if request.path == "/large" else b"small")
+
+    peer = Peer(handler)
+    peer.h2.send_headers(1, [*HEADERS[:3], (":path", "/large")], end_stream=True)
+    peer.push()
+    # h2 opens the window only when what came is acknowledged, which this client never does.
+    await asyncio.sleep(0)
+    peer.push()
+    assert peer.h2.remote_flow_control_window(1) < 65535
+    assert not [event for event in peer.events if isinstance(event, StreamEnded)]
+    assert 1 in peer.connection.streams
+    peer.connection.connection_lost(None)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert peer.connection._tasks == set()
+
+
+async def joined(handler: Any) -> tuple[Http2Client, Http2ServerConnection, asyncio.Task[None]]:
+    """A client and a server, and what carries bytes between them."""
+    client_wire, server_wire = Wire(), Wire()
+    server = Http2ServerConnection(web.Server(handler), read_timeout_s=DEADLINE_S)
+    client = Http2Client(authority="node", scheme="https", idle_s=60)
+    client.connection_made(client_wire)
+    server.connection_made(server_wire)
+
+    async def carry() -> None:
+        while True:
+            for wire, other in ((client_wire, server), (server_wire, client)):
+                data, wire.sent = bytes(wire.sent), bytearray()
+                if data:
+                    other.data_received(data)
+            await asyncio.sleep(0)
+
+    return client, server, asyncio.create_task(carry())
+
+
+async def test_many_requests_share_a_connection() -> None:
+    client, server, carrier = await joined(echo)
+
+    async def post(size: int) -> int:
+        async def pieces() -> AsyncIterator[bytes]:
+            for _ in range(4):
+                yield bytes(size)
+
+        outgoing = Outgoing("POST", "/x", CIMultiDict({"Host": "node"}), pieces())
+        async with client.request(outgoing) as answer:
+            assert answer.status == 200
+            return len(await answer.content.read())
+
+    async with asyncio.timeout(DEADLINE_S):
+        sizes = [1000 * number for number in range(1, 151)]
+        got = await asyncio.gather(*(post(size) for size in sizes))
+    assert got == [4 * size for size in sizes]
+    assert client.streams == server.streams == {}
+    carrier.cancel()
+    server.connection_lost(None)
+    client.connection_lost(None)
+
+
+async def test_a_lost_connection_ends_every_request() -> None:
+    client, server, carrier = await joined(forever)
+
+    async def get() -> None:
+        async with client.request(Outgoing("GET", "/", CIMultiDict())):
+            raise AssertionError("an answer")
+
+    waiting = [asyncio.create_task(get()) for _ in range(3)]
+    await asyncio.sleep(0)
+    client.connection_lost(ConnectionResetError("gone"))
+    for result in await asyncio.gather(*waiting, return_exceptions=True):
+        assert isinstance(result, ExchangeError)
+    assert not client.usable
+    carrier.cancel()
+    server.connection_lost(None)
+
+
+def recorded() -> bytes:
+    """What an honest client sends."""
+    h2 = H2Connection(H2Configuration(client_side=True))
+    h2.initiate_connection()
+    h2.send_headers(1, [(":method", "POST"), *HEADERS[1:]])
+    h2.send_data(1, b"order" * 100, end_stream=True)
+    h2.ping(bytes(8))
+    h2.send_headers(3, HEADERS, end_stream=True)
+    return h2.data_to_send()
+
+
+RECORDED = recorded()
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    cut=st.integers(0, len(RECORDED)),
+    flips=st.lists(st.tuples(st.integers(24, len(RECORDED) - 1), st.integers(1, 255)), max_size=3),
+    tail=st.binary(max_size=64),
+)
+def test_no_bytes_break_the_server(cut: int, flips: list[tuple[int, int]], tail: bytes) -> None:
+    data = bytearray(RECORDED)
+    for at, bits in flips:
+        data[at] ^= bits
+
+    async def run() -> None:
+        peer = Peer(echo)
+        for part in (bytes(data[:cut]), bytes(data[cut:]), tail):
+            if not peer.wire.closed:
+                peer.connection.data_received(part)
+            await asyncio.sleep(0)
+        peer.connection.connection_lost(None)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert peer.connection.streams == {}
+
+    asyncio.run(run())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=200))
+def test_no_bytes_break_the_client(data: bytes) -> None:
+    async def run() -> None:
+        client = Http2Client(authority="node", scheme="https", idle_s=60)
+        client.connection_made(Wire())
+        client.data_received(data)
+        client.connection_lost(None)
+
+    asyncio.run(run())
