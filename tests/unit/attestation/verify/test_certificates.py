@@ -24,6 +24,21 @@ from tests.support.minted_pki import issue
 from tests.support.quote_verification import CHAIN, COLLATERAL, verify
 
 
+# cryptography warns of a serial number that a flipped bit made negative; we refuse it.
+pytestmark = pytest.mark.filterwarnings("ignore:Parsed a serial number which wasn't positive")
+
+
+def test_negative_serial_number_is_refused() -> None:
+    der = bytearray(CHAIN.pck.der)
+    serial = CHAIN.pck.certificate.serial_number.to_bytes(20).lstrip(b"\0")
+    der[der.index(serial)] |= 0x80
+    pem = (
+        b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
+    )
+    with pytest.raises(CertificateFormatError, match="not positive"):
+        parse_chain(pem, "chain")
+
+
 @given(data=st.data())
 def test_damaged_collateral_is_refused(data: Any) -> None:
     name = data.draw(st.sampled_from([field.name for field in fields(Collateral)][:-1]))
