@@ -23,7 +23,6 @@ from buildernet.base.errors import BuildernetError
 from tests.support.minted_pki import issue
 from tests.support.quote_verification import CHAIN, COLLATERAL, verify
 
-
 # cryptography warns of a serial number that a flipped bit made negative; we refuse it.
 pytestmark = pytest.mark.filterwarnings("ignore:Parsed a serial number which wasn't positive")
 
