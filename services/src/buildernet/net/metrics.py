@@ -45,6 +45,8 @@ class HttpMetrics:
             buckets=_BUCKETS_S,
             registry=self.registry,
         )
+        # Looking a series up by its labels costs more than counting.
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.connections_refused = Counter(
             f"{service}_http_connections_refused",
             "Connections closed at once because too many were open.",
@@ -61,8 +63,13 @@ class HttpMetrics:
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "unmatched"
         method = request.method if request.method in _METHODS else "other"
-        self._requests.labels(method, route, str(status)).inc()
-        self._duration.labels(route).observe(seconds)
+        key = method, route, status
+        series = self._series.get(key)
+        if series is None:
+            requests = self._requests.labels(method, route, str(status))
+            series = self._series[key] = requests, self._duration.labels(route)
+        series[0].inc()
+        series[1].observe(seconds)
 
 
 METRICS: Final = web.AppKey("metrics", HttpMetrics)
