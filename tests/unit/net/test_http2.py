@@ -169,6 +169,40 @@ async def test_too_many_headers_are_answered_so(headers: list[tuple[str, str]]) 
     assert dict(answer.headers)[b":status"] == b"431"
 
 
+async def test_the_body_behind_refused_headers_is_not_taken() -> None:
+    peer = Peer(echo)
+    peer.h2.send_headers(1, [(":method", "POST"), *HEADERS[1:], ("x", "y" * 9000)])
+    assert (await peer.until(StreamReset)).error_code == ErrorCodes.NO_ERROR
+    assert peer.connection.streams == {}
+
+
+async def test_a_stop_lets_running_requests_finish_and_takes_no_others() -> None:
+    release = asyncio.Event()
+
+    async def handler(_request: web.BaseRequest) -> web.StreamResponse:
+        await release.wait()
+        return web.Response(body=b"finished")
+
+    peer = Peer(handler)
+    peer.h2.send_headers(1, HEADERS, end_stream=True)
+    peer.push()
+    await asyncio.sleep(0)
+    peer.server.pre_shutdown()
+    stopping = asyncio.create_task(peer.server.shutdown(DEADLINE_S))
+    await asyncio.sleep(0)
+    peer.h2.send_headers(3, HEADERS, end_stream=True)
+    refused = await peer.until(StreamReset, 3)
+    assert refused.error_code == ErrorCodes.REFUSED_STREAM
+    release.set()
+    async with asyncio.timeout(DEADLINE_S):
+        await stopping
+    peer.pull()
+    assert any(isinstance(event, DataReceived) for event in peer.events)
+    assert any(isinstance(event, ConnectionTerminated) for event in peer.events)
+    assert peer.wire.closed
+    peer.connection.connection_lost(None)
+
+
 async def test_a_list_of_headers_that_unpacks_to_much_ends_the_connection() -> None:
     peer = Peer(echo)
     peer.h2.send_headers(1, [*HEADERS, *[("x", "y" * 4000)] * 20], end_stream=True)

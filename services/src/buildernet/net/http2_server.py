@@ -198,7 +198,9 @@ class Http2ServerConnection(Http2Connection):
             message, expects = _message(event)
         except _TooLargeError:
             self.send_headers(stream, _TOO_LARGE, end=True)
-            self.streams.pop(number)
+            if event.stream_ended is None:
+                self.reset(stream, ErrorCodes.NO_ERROR)  # its body is not wanted
+            self.streams.pop(number, None)
             return
         except _RefusedError:
             self.reset(stream, ErrorCodes.PROTOCOL_ERROR)
