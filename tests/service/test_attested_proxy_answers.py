@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import ClientSession, web
 
-from buildernet.attested_proxy.config import ClientConfig, ServerConfig
+from buildernet.attested_proxy.config import ClientConfig, Limits, ServerConfig
 from tests.support.attested_tls import SimulatedIssuer, attested_client, attested_server, demanding
 
 DEADLINE_S = 10.0
@@ -44,6 +44,29 @@ def answering(handler: object) -> web.Application:
     app = web.Application()
     app.router.add_route("*", "/base/{path:.*}", handler)  # type: ignore[arg-type]  # a handler
     return app
+
+
+async def test_a_target_that_does_not_answer_in_time_is_a_504() -> None:
+    async def handle(_request: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError("never set")
+
+    runner = web.AppRunner(answering(handle), shutdown_timeout=0, handler_cancellation=True)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        target = f"http://127.0.0.1:{runner.addresses[0][1]}/base"
+        config = ServerConfig(target_addr=target, limits=Limits(request_timeout_s=1))
+        async with (
+            asyncio.timeout(DEADLINE_S),
+            attested_server(config) as run,
+            ClientSession(f"https://127.0.0.1:{run.port}") as session,
+            session.post("/x", data=b"order", ssl=False) as answer,
+        ):
+            assert answer.status == 504
+            assert "target" in (await answer.json())["message"]
+    finally:
+        await runner.cleanup()
 
 
 async def test_redirects_and_cookies_pass(protocol: str) -> None:

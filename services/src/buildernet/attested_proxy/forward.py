@@ -63,6 +63,8 @@ class Forwarder:
             async with asyncio.timeout(self.timeout_s), self.upstream.request(outgoing) as answer:
                 return await self._answer(request, answer)
         except TimeoutError as exc:
+            if not request.content.is_eof():
+                raise web.HTTPRequestTimeout from exc  # the client was the slow one
             raise UpstreamTimeoutError("target does not answer in time") from exc
         except (aiohttp.ClientError, ExchangeError) as exc:
             raise UpstreamError(f"target failed: {exc or type(exc).__name__}") from exc
