@@ -2,7 +2,6 @@
 """HTTP/2 in memory: what becomes of requests, and of peers that abuse what the protocol allows."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -20,37 +19,13 @@ from h2.events import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from multidict import CIMultiDict
 
 from buildernet.net import http2
-from buildernet.net.errors import ExchangeError
-from buildernet.net.exchange import Outgoing
-from buildernet.net.http2_client import Http2Client
 from buildernet.net.http2_server import Http2ServerConnection
+from tests.support.wire import Wire
 
 HEADERS = [(":method", "GET"), (":scheme", "https"), (":authority", "node"), (":path", "/a?b")]
 DEADLINE_S = 10.0
-
-
-class Wire(asyncio.Transport):
-    """Keeps what is written; the other side reads it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sent = bytearray()
-        self.closed = False
-
-    def write(self, data: Any) -> None:
-        self.sent += data
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
 
 
 class Peer:
@@ -299,65 +274,6 @@ async def test_a_reader_without_window_holds_up_only_itself() -> None:
     assert peer.connection._tasks == set()
 
 
-async def joined(handler: Any) -> tuple[Http2Client, Http2ServerConnection, asyncio.Task[None]]:
-    """A client and a server, and what carries bytes between them."""
-    client_wire, server_wire = Wire(), Wire()
-    server = Http2ServerConnection(web.Server(handler), read_timeout_s=DEADLINE_S)
-    client = Http2Client(authority="node", scheme="https", idle_s=60)
-    client.connection_made(client_wire)
-    server.connection_made(server_wire)
-
-    async def carry() -> None:
-        while True:
-            for wire, other in ((client_wire, server), (server_wire, client)):
-                data, wire.sent = bytes(wire.sent), bytearray()
-                if data:
-                    other.data_received(data)
-            await asyncio.sleep(0)
-
-    return client, server, asyncio.create_task(carry())
-
-
-async def test_many_requests_share_a_connection() -> None:
-    client, server, carrier = await joined(echo)
-
-    async def post(size: int) -> int:
-        async def pieces() -> AsyncIterator[bytes]:
-            for _ in range(4):
-                yield bytes(size)
-
-        outgoing = Outgoing("POST", "/x", CIMultiDict({"Host": "node"}), pieces())
-        async with client.request(outgoing) as answer:
-            assert answer.status == 200
-            return len(await answer.content.read())
-
-    async with asyncio.timeout(DEADLINE_S):
-        sizes = [1000 * number for number in range(1, 151)]
-        got = await asyncio.gather(*(post(size) for size in sizes))
-    assert got == [4 * size for size in sizes]
-    assert client.streams == server.streams == {}
-    carrier.cancel()
-    server.connection_lost(None)
-    client.connection_lost(None)
-
-
-async def test_a_lost_connection_ends_every_request() -> None:
-    client, server, carrier = await joined(forever)
-
-    async def get() -> None:
-        async with client.request(Outgoing("GET", "/", CIMultiDict())):
-            raise AssertionError("an answer")
-
-    waiting = [asyncio.create_task(get()) for _ in range(3)]
-    await asyncio.sleep(0)
-    client.connection_lost(ConnectionResetError("gone"))
-    for result in await asyncio.gather(*waiting, return_exceptions=True):
-        assert isinstance(result, ExchangeError)
-    assert not client.usable
-    carrier.cancel()
-    server.connection_lost(None)
-
-
 def recorded() -> bytes:
     """What an honest client sends."""
     h2 = H2Connection(H2Configuration(client_side=True))
@@ -393,17 +309,5 @@ def test_no_bytes_break_the_server(cut: int, flips: list[tuple[int, int]], tail:
         for _ in range(3):
             await asyncio.sleep(0)
         assert peer.connection.streams == {}
-
-    asyncio.run(run())
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.binary(max_size=200))
-def test_no_bytes_break_the_client(data: bytes) -> None:
-    async def run() -> None:
-        client = Http2Client(authority="node", scheme="https", idle_s=60)
-        client.connection_made(Wire())
-        client.data_received(data)
-        client.connection_lost(None)
 
     asyncio.run(run())
