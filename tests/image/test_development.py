@@ -99,6 +99,22 @@ def test_no_unit_failed(development, key):
     assert (result.returncode, result.stdout) == (0, ""), result.stderr
 
 
+def test_attested_proxy_reaches_the_tpm_and_no_other_device(development, key):
+    """From inside its sandbox: its device rules, its files."""
+    script = (
+        "import os; from buildernet.attestation.issue.tpm import TPM;"
+        "from buildernet.attestation.registers import Bank;"
+        "print(len(TPM().read_pcrs(Bank.SHA256, range(24))), os.path.exists('/dev/vda'))"
+    )
+    enter = (
+        "echo $$ > /sys/fs/cgroup/system.slice/attested-proxy.service/cgroup.procs &&"
+        " exec nsenter --target $(systemctl show --property MainPID --value attested-proxy)"
+        f' --mount python3 -W ignore -c "{script}"'
+    )
+    result = in_guest(development, key, enter)
+    assert (result.returncode, result.stdout) == (0, "24 False\n"), result.stderr
+
+
 def test_a_third_party_takes_its_certificate(dev_image, development, tmp_path):
     answer = ask(dev_image, development.machine.ports[ATTESTED_PORT], tmp_path)
     assert answer.status == 0, answer.said

@@ -7,17 +7,12 @@ every Go module proxy. Without a TEE the reference can only issue quotes of a re
 a simulation stands in for, and verifies them against Intel alone.
 """
 
-import asyncio
-import os
-import socket
-import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
-from typing import Final
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 
 from buildernet.attested_proxy import documents
 from buildernet.attested_proxy.config import ClientConfig, ServerConfig
@@ -32,70 +27,31 @@ from tests.support.attested_tls import (
     demanding,
 )
 from tests.support.minted_chain import Domain, shared_chain
+from tests.support.reference_proxies import (
+    CVM_REVERSE_PROXY,
+    find_program,
+    free_port,
+    listens,
+    quote_service,
+)
+from tests.support.reference_proxies import running as process
 
 pytestmark = pytest.mark.interop
-VARIABLE: Final = "BUILDERNET_CVM_REVERSE_PROXY"
-FOLDER: Final = os.environ.get(VARIABLE, "")
-"""Read here: tests themselves start from a clean environment."""
-START_DEADLINE_S: Final = 20.0
-
-
-def program(name: str) -> str:
-    path = Path(FOLDER) / name
-    if not FOLDER or not path.is_file():
-        pytest.skip(f"no {name} of cvm-reverse-proxy: {VARIABLE} names no folder that holds it")
-    return str(path)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @contextmanager
 def running(name: str, *arguments: str, log: Path | None = None) -> Iterator[int]:
+    program = find_program(CVM_REVERSE_PROXY, name)
+    if program is None:
+        pytest.skip(f"{CVM_REVERSE_PROXY} names no folder that holds its {name}")
     port = free_port()
-    command = [program(name), "--listen-addr", f"127.0.0.1:{port}", *arguments]
-    with (
-        (log or Path(os.devnull)).open("wb") as output,
-        subprocess.Popen(command, stdout=output, stderr=output) as popen,
-    ):
-        try:
-            yield port
-        finally:
-            popen.kill()
+    with process([str(program), "--listen-addr", f"127.0.0.1:{port}", *arguments], log=log):
+        yield port
 
 
-async def listens(port: int) -> None:
-    async with asyncio.timeout(START_DEADLINE_S):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except ConnectionRefusedError:
-                await asyncio.sleep(0.02)
-                continue
-            writer.close()
-            return
-
-
-@asynccontextmanager
-async def quote_service() -> AsyncIterator[str]:
-    """Answer as the remote quote service of the reference: GET /attest/<report data in hex>."""
+def quotes() -> AbstractAsyncContextManager[str]:
     issuer = SimulatedIssuer()
-
-    async def attest(request: web.Request) -> web.Response:
-        report_data = bytes.fromhex(request.match_info["data"]).ljust(64, b"\0")
-        return web.Response(body=await issuer.issue(report_data))
-
-    app = web.Application()
-    app.router.add_get("/attest/{data}", attest)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    return quote_service(lambda data: issuer.issue(data.ljust(64, b"\0")))
 
 
 @pytest.mark.parametrize("attested", [False, True])
@@ -122,14 +78,14 @@ async def test_their_client_talks_to_our_server(attested: bool) -> None:
 async def test_their_client_attests_itself_to_our_server() -> None:
     async with (
         backend() as behind,
-        quote_service() as quotes,
+        quotes() as service,
         attested_server(
             ServerConfig(target_addr=f"localhost:{behind.port}"),
             issuer=SimulatedIssuer(),
             judge=demanding(),
         ) as run,
     ):
-        arguments = ["--client-attestation-type", "dummy", "--dev-dummy-dcap", quotes]
+        arguments = ["--client-attestation-type", "dummy", "--dev-dummy-dcap", service]
         target = f"https://127.0.0.1:{run.port}"
         with running("proxy-client", "--target-addr", target, *arguments) as port:
             await listens(port)
@@ -162,8 +118,8 @@ async def test_their_client_without_evidence_is_refused() -> None:
 
 @pytest.mark.parametrize("protocol", ["a", "auto"])
 async def test_our_client_verifies_their_server(protocol: str) -> None:
-    async with backend() as behind, quote_service() as quotes:
-        arguments = ["--server-attestation-type", "dummy", "--dev-dummy-dcap", quotes]
+    async with backend() as behind, quotes() as service:
+        arguments = ["--server-attestation-type", "dummy", "--dev-dummy-dcap", service]
         target = f"http://127.0.0.1:{behind.port}"
         with running("proxy-server", "--target-addr", target, *arguments) as port:
             await listens(port)

@@ -9,9 +9,14 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 from aiohttp import ClientError, ClientSession
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived, Event, StreamEnded, StreamReset
+from h2.settings import SettingCodes
 from OpenSSL import SSL
 
 from buildernet.attested_proxy import protocol_a, protocol_b
+from buildernet.attested_proxy.accept import read_frame
 from buildernet.attested_proxy.config import Limits, ServerConfig
 from buildernet.attested_proxy.evidence import AttestationType
 from buildernet.net.errors import TlsError
@@ -20,6 +25,7 @@ from tests.support.attested_tls import (
     Running,
     SimulatedIssuer,
     attested_server,
+    backend,
     demanding,
 )
 from tests.unit.net.test_client_hello import HELLO, client_hello
@@ -275,3 +281,70 @@ async def test_sessions_are_never_resumed() -> None:
 
     async with attested_server(config()) as run:
         assert not await asyncio.to_thread(resumed, run.port)
+
+
+async def http2(run: Running) -> tuple[TlsChannel, H2Connection]:
+    """Return a connection of protocol B and the state of HTTP/2 on it."""
+    channel = await handshake(run, alpn=protocol_b.ALPN_HTTP2)
+    await read_frame(channel)
+    channel.write(protocol_b.encode_frame(AttestationType.NONE, b""))
+    states = H2Connection(H2Configuration(client_side=True))
+    states.initiate_connection()
+    return channel, states
+
+
+GET = [(":method", "GET"), (":scheme", "https"), (":authority", "node"), (":path", "/cert")]
+
+
+async def test_rapid_reset_over_http2_is_cut_and_starves_nobody() -> None:
+    async with attested_server(config(), issuer=SimulatedIssuer()) as run:
+        channel, states = await http2(run)
+        for number in range(1, 4000, 2):
+            states.send_headers(number, GET, end_stream=True)
+            states.reset_stream(number)
+        channel.write(states.data_to_send())
+        await ended(channel)
+        assert await served(run)
+
+
+async def test_idle_connection_of_http2_is_cut() -> None:
+    async with attested_server(config(idle_timeout_s=1), issuer=SimulatedIssuer()) as run:
+        channel, states = await http2(run)
+        channel.write(states.data_to_send())
+        await ended(channel)
+
+
+async def test_reader_of_http2_that_opens_no_window_is_cut() -> None:
+    async with (
+        backend() as behind,
+        attested_server(
+            ServerConfig(target_addr=f"localhost:{behind.port}", limits=Limits(idle_timeout_s=1)),
+            issuer=SimulatedIssuer(),
+        ) as run,
+    ):
+        channel, states = await http2(run)
+        states.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        states.send_headers(1, [(":method", "POST"), *GET[1:3], (":path", "/")])
+        states.send_data(1, b"order", end_stream=True)
+        channel.write(states.data_to_send())
+        async with asyncio.timeout(DEADLINE_S):
+            events: list[Event] = []
+            with suppress(TlsError):  # the stream is reset, or the whole connection cut
+                while not any(isinstance(event, StreamReset) for event in events):
+                    events += states.receive_data(await channel.read_exactly(1))
+        assert not any(isinstance(event, DataReceived) for event in events)
+        channel.close()
+
+
+async def test_http2_connections_are_counted_like_others() -> None:
+    async with attested_server(config(max_connections=1), issuer=SimulatedIssuer()) as run:
+        channel, states = await http2(run)
+        states.send_headers(1, GET, end_stream=True)
+        channel.write(states.data_to_send())
+        async with asyncio.timeout(DEADLINE_S):
+            events = states.receive_data(await channel.read_exactly(1))
+            while not any(isinstance(event, StreamEnded) for event in events):
+                events += states.receive_data(await channel.read_exactly(1))
+        other = await handshake(run)
+        await ended(other)
+        channel.close()

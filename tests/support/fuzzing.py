@@ -35,6 +35,8 @@ from tests.support.quote_verification import COLLATERAL, verify
 from tests.support.tpm_quotes import make_attest
 from tests.unit.net.test_client_hello import HELLO
 
+GO_BUILT_DOCUMENT: Final = Path(__file__).parents[1] / "vectors/azure/go-built-document.json"
+
 
 @dataclass(frozen=True)
 class Target:
@@ -84,6 +86,9 @@ TARGETS: Final = {
     "hcl-report": Target(azure.parse_hcl_report, lambda: [b"HCLA\2\0\0\0" + bytes(2592)]),
     "azure-evidence": Target(
         azure.parse_azure_evidence, lambda: [b'{"tpm_attestation":{"quote":{"pcrs":[]}}}']
+    ),
+    "azure-document": Target(
+        azure.parse_azure_tpm_document, lambda: [GO_BUILT_DOCUMENT.read_bytes()]
     ),
     "client-hello": Target(parse_client_hello, lambda: [HELLO]),
     "frame": Target(

@@ -28,6 +28,7 @@ FOLDERS: Final = {
 """Read here: tests themselves start from a clean environment."""
 
 START_DEADLINE_S: Final = 20.0
+STOP_DEADLINE_S: Final = 10.0
 
 
 def find_program(variable: str, name: str) -> Path | None:
@@ -53,7 +54,11 @@ def running(command: list[str], *, log: Path | None = None) -> Iterator[subproce
         try:
             yield popen
         finally:
-            popen.kill()
+            popen.terminate()  # nginx would leave its workers behind if it were killed
+            try:
+                popen.wait(STOP_DEADLINE_S)
+            except subprocess.TimeoutExpired:
+                popen.kill()
 
 
 async def listens(port: int) -> None:

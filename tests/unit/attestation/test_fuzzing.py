@@ -13,7 +13,8 @@ START_SECONDS = 240
 PARSERS = [
     "quote", "verification", "collateral", "signed-answer", "tcb-info", "qe-identity",
     "pck-extension", "chain", "measurements", "event-log", "tpm-quote", "tpm-signature",
-    "hcl-report", "azure-evidence", "client-hello", "frame", "document", "authorities",
+    "hcl-report", "azure-evidence", "azure-document", "client-hello", "frame",
+    "document", "authorities",
 ]  # fmt: skip
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS + START_SECONDS)]

@@ -205,7 +205,33 @@ def test_azure_evidence_without_issuers_is_refused(
         "--report-data", "00", "--at", str(WITHOUT_ISSUERS_AT),
     ]  # fmt: skip
     assert main(arguments) == 1
-    assert "step T6: attestation key certificate" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "step T6: attestation key certificate" in said.err
+    lines = said.out.splitlines()
+    steps = [line.split()[0] for line in lines if not line.startswith(" ")]
+    assert steps == [*"ABCDEFGHIJKL", "Z1", "Z2", "Z3", "Z4", "T1", "T2", "T3", "T4", "T5", "T6"]
+    assert [line for line in lines if "REFUSED" in line] == [
+        "T6    REFUSED  attestation key certificate does not lead to a trusted root"
+    ]
+    root = files / "authority.pem"
+    assert main([*arguments, "--ak-root", str(root), "--ak-issuers", str(root)]) == 1
+    assert f"note: trusting the roots of {root}, not Azure's" in capsys.readouterr().err
+    assert main([*arguments, "--ak-issuers", str(files / "root.der")]) == 2
+
+
+def test_steps_before_a_refused_binding_are_shown(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (files / "azure").write_bytes(recorded_json(WITHOUT_ISSUERS))
+    collateral = shared_file(f"{FOLDER}/{WITHOUT_ISSUERS_COLLATERAL}")
+    arguments = [
+        "--azure", str(files / "azure"), "--collateral", str(collateral), "--json",
+        "--report-data", "01", "--at", str(WITHOUT_ISSUERS_AT),
+    ]  # fmt: skip
+    assert main(arguments) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["step"] == "Z4"
+    assert [record["step"] for record in document["steps"]][-4:] == ["L", "Z1", "Z2", "Z3"]
 
 
 def tpm_files(folder: Path) -> dict[str, str]:
@@ -250,6 +276,21 @@ def test_tpm_quote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert document["tdx"] is None
     assert set(document["registers"]) == {"pcr4", "pcr9", "pcr11"}
     assert main([*arguments, b"other".hex()]) == 1
-    assert "step T3: nonce" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "step T3: nonce" in said.err
+    assert [line[:8] for line in said.out.splitlines() if line[0] == "T"] == [
+        *("T1    ok", "T2    ok", "T3    RE"),
+    ]
+    (tmp_path / "policy").write_text(
+        json.dumps(
+            [{"attestation_type": "azure-tdx", "measurements": {"4": {"expected": "05" * 32}}}]
+        )
+    )
+    assert main([*arguments, b"nonce".hex(), "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["step"] == "L"
+    assert [record["step"] for record in document["steps"]] == [
+        *("T1", "T2", "T3", "T4", "T5", "T6-T9"),
+    ]
     (tmp_path / "pcrs").write_text('{"pcrs": {"sha256": {"24": "00"}}}')
     assert main([*arguments, b"nonce".hex()]) == 2

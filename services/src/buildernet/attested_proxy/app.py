@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 SERVICE = "attested_proxy"
 _CERTIFICATE_PATH = "/cert"
+_GRACE_S = 1.0
+"""The server's own deadline comes after that of the forwarder, which knows who was too slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ def _applications(limits: Limits) -> tuple[web.Application, web.Application]:
         max_body_bytes=limits.max_body_bytes,
         max_connections=limits.max_connections,
         idle_timeout_s=limits.idle_timeout_s,
-        request_timeout_s=limits.request_timeout_s,
+        request_timeout_s=limits.request_timeout_s + _GRACE_S,
     )
     health = new_application(SERVICE, limits=ServerLimits())
     app = bare_application(limits=bounds, metrics=health[METRICS])

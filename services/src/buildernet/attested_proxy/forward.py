@@ -8,7 +8,6 @@ from typing import Final
 
 import aiohttp
 from aiohttp import web
-from multidict import CIMultiDict
 
 from buildernet.attested_proxy.errors import (
     BadTargetError,
@@ -50,8 +49,8 @@ class Forwarder:
         Raises:
             RequestError: It is refused, or the target cannot be reached.
         """
-        headers = CIMultiDict(Host=self.host)
-        headers.extend(forwardable(request.headers, drop=_HOST))
+        headers = forwardable(request.headers, drop=_HOST)
+        headers["Host"] = self.host
         add_sender(headers, request.remote or "unknown")
         if self.peer_sends_requests:
             add_peer(headers, peer_of(request))
@@ -64,6 +63,8 @@ class Forwarder:
             async with asyncio.timeout(self.timeout_s), self.upstream.request(outgoing) as answer:
                 return await self._answer(request, answer)
         except TimeoutError as exc:
+            if not request.content.is_eof():
+                raise web.HTTPRequestTimeout from exc  # the client was the slow one
             raise UpstreamTimeoutError("target does not answer in time") from exc
         except (aiohttp.ClientError, ExchangeError) as exc:
             raise UpstreamError(f"target failed: {exc or type(exc).__name__}") from exc

@@ -37,23 +37,24 @@ _HOP_BY_HOP: Final = frozenset(
 _OURS: Final = frozenset({ATTESTATION_TYPE.lower(), MEASUREMENT.lower()})
 """Only a proxy may say these; whoever sends them in is not believed."""
 
+_NEVER: Final = _HOP_BY_HOP | _OURS
+
 
 def forwardable(
     headers: "CIMultiDictProxy[str] | CIMultiDict[str]", *, drop: frozenset[str] = frozenset()
 ) -> "CIMultiDict[str]":
     """Return the end-to-end headers of a message, without any that only the proxy may set."""
-    named = {
-        token.strip().lower()
-        for line in headers.getall(_CONNECTION, [])
-        for token in line.split(",")
-    }
-    gone = _HOP_BY_HOP | _OURS | named | drop
-    return CIMultiDict(
-        (name, value)
-        for name, value in headers.items()
+    gone = _NEVER | drop
+    if _CONNECTION in headers:
+        lines = headers.getall(_CONNECTION)
+        gone |= {token.strip().lower() for line in lines for token in line.split(",")}
+    kept: CIMultiDict[str] = CIMultiDict()
+    for name, value in headers.items():
+        lower = name.lower()
         # An underscore reads as a dash to some servers behind a proxy.
-        if name.lower() not in gone and name.lower().replace("_", "-") not in _OURS
-    )
+        if lower not in gone and ("_" not in lower or lower.replace("_", "-") not in _OURS):
+            kept.add(name, value)
+    return kept
 
 
 def add_peer(headers: "CIMultiDict[str]", peer: Peer) -> None:

@@ -35,7 +35,7 @@ class _Gate(asyncio.Protocol):
             transport.close()
             return
         protocol: asyncio.Protocol = (
-            Http2ServerConnection(self._server)
+            Http2ServerConnection(self._server, read_timeout_s=self._guard.limits.idle_timeout_s)
             if transport.get_extra_info("http2")
             else self._server()
         )

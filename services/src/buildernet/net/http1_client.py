@@ -94,31 +94,42 @@ class Http1Connection:
 
     def _send(self, request: Outgoing) -> None:
         headers, body = request.headers, request.body
-        chunked = body is not None and "Content-Length" not in headers
-        if chunked:
-            headers["Transfer-Encoding"] = "chunked"
+        first = f"{request.method} {request.path} HTTP/1.1"
         if isinstance(body, bytes):
-            if chunked:
-                del headers["Transfer-Encoding"]
-                headers["Content-Length"] = str(len(body))
-            head = header_lines(f"{request.method} {request.path} HTTP/1.1", headers.items())
-            self._write(head + body)
+            headers["Content-Length"] = str(len(body))
+            self._write(header_lines(first, headers.items()) + body)
             return
-        self._write(header_lines(f"{request.method} {request.path} HTTP/1.1", headers.items()))
-        if body is not None:
-            self._sending = asyncio.create_task(self._send_body(body, chunked))
+        if body is None:
+            headers.popall("Content-Length", None)
+            self._write(header_lines(first, headers.items()))
+            return
+        length = int(headers["Content-Length"]) if "Content-Length" in headers else None
+        if length is None:
+            headers["Transfer-Encoding"] = "chunked"
+        self._write(header_lines(first, headers.items()))
+        self._sending = asyncio.create_task(self._send_body(body, length))
 
-    async def _send_body(self, body: AsyncIterator[bytes], chunked: bool) -> None:
+    async def _send_body(self, body: AsyncIterator[bytes], length: int | None) -> None:
+        """Send a body as it arrives.
+
+        Args:
+            body: Its pieces.
+            length: What its headers promise, in bytes; None sends chunks.
+        """
+        chunked = length is None
+        sent = 0
         try:
             async for piece in body:
-                if chunked:
-                    self._write(b"%x\r\n%b\r\n" % (len(piece), piece))
-                else:
-                    self._write(piece)
+                sent += len(piece)
+                if length is not None and sent > length:
+                    raise ExchangeError("the body is longer than its headers say")
+                self._write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
                 if self.handler.writing_paused:
                     await self.handler._drain_helper()  # aiohttp's own writer calls it as well
             if chunked:
                 self._write(b"0\r\n\r\n")
+            elif sent != length:
+                raise ExchangeError("the body is shorter than its headers say")
         except BaseException as exc:
             self.handler.abort()  # what is sent is not the whole
             if not isinstance(exc, asyncio.CancelledError):

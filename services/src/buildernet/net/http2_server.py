@@ -128,9 +128,16 @@ class Http2ServerConnection(Http2Connection):
     _task_handler = None
     """aiohttp looks at it when the connection is gone; tasks are ours here."""
 
-    def __init__(self, server: web.Server) -> None:
+    def __init__(self, server: web.Server, *, read_timeout_s: float) -> None:
+        """Prepare the protocol of a connection.
+
+        Args:
+            server: Handles the requests.
+            read_timeout_s: What a client gets to read an answer that is finished.
+        """
         super().__init__(client=False)
         self._server = server
+        self._read_timeout_s = read_timeout_s
         self._tasks: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -191,7 +198,9 @@ class Http2ServerConnection(Http2Connection):
             message, expects = _message(event)
         except _TooLargeError:
             self.send_headers(stream, _TOO_LARGE, end=True)
-            self.streams.pop(number)
+            if event.stream_ended is None:
+                self.reset(stream, ErrorCodes.NO_ERROR)  # its body is not wanted
+            self.streams.pop(number, None)
             return
         except _RefusedError:
             self.reset(stream, ErrorCodes.PROTOCOL_ERROR)
@@ -221,11 +230,12 @@ class Http2ServerConnection(Http2Connection):
                 response = await self._server.request_handler(request)
             except web.HTTPException as exc:
                 response = exc
-            await response.prepare(request)
-            await response.write_eof()
+            async with asyncio.timeout(self._read_timeout_s):
+                await response.prepare(request)
+                await response.write_eof()
             if has_body and not stream.body.is_eof():
                 self.reset(stream, ErrorCodes.NO_ERROR)  # RFC 9113 section 8.1: stop sending
-        except (ExchangeError, ConnectionError):
+        except (ExchangeError, ConnectionError, TimeoutError):
             self.reset(stream, ErrorCodes.INTERNAL_ERROR)
         except asyncio.CancelledError:
             self.reset(stream, ErrorCodes.CANCEL)
@@ -270,6 +280,9 @@ def _message(event: RequestReceived) -> tuple[RawRequestMessage, bool]:
             raw.append((name, value))
     if len(raw) + len(cookies) > limits.MAX_HEADERS:
         raise _TooLargeError
+    lengths = [value for name, value in raw if name == b"content-length"]
+    if len(lengths) > 1 or (lengths not in ([], [b"0"]) and event.stream_ended is not None):
+        raise _RefusedError  # h2 compares a length with what comes, not with nothing
     method, path = pseudo.get(b":method", b""), pseudo.get(b":path", b"")
     if b":protocol" in pseudo or not _METHOD.fullmatch(method) or not _PATH.fullmatch(path):
         raise _RefusedError

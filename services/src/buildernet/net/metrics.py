@@ -31,7 +31,6 @@ class HttpMetrics:
             service: Name in front of every metric, such as `system_api`.
         """
         self.registry = CollectorRegistry()
-        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         ProcessCollector(registry=self.registry)
         self._requests = Counter(
             f"{service}_http_requests",
@@ -46,6 +45,8 @@ class HttpMetrics:
             buckets=_BUCKETS_S,
             registry=self.registry,
         )
+        # Looking a series up by its labels costs more than counting.
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.connections_refused = Counter(
             f"{service}_http_connections_refused",
             "Connections closed at once because too many were open.",
@@ -62,10 +63,11 @@ class HttpMetrics:
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "unmatched"
         method = request.method if request.method in _METHODS else "other"
-        series = self._series.get((method, route, status))
-        if series is None:  # looking a series up by its labels costs more than adding to it
-            series = self._requests.labels(method, route, str(status)), self._duration.labels(route)
-            self._series[method, route, status] = series
+        key = method, route, status
+        series = self._series.get(key)
+        if series is None:
+            requests = self._requests.labels(method, route, str(status))
+            series = self._series[key] = requests, self._duration.labels(route)
         series[0].inc()
         series[1].observe(seconds)
 

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +20,22 @@ from buildernet.attestation.verify.certificates import (
 )
 from buildernet.attestation.verify.steps import Step
 from buildernet.base.errors import BuildernetError
+from tests.support.minted_pki import issue
 from tests.support.quote_verification import CHAIN, COLLATERAL, verify
+
+# cryptography warns of a serial number that a flipped bit made negative; we refuse it.
+pytestmark = pytest.mark.filterwarnings("ignore:Parsed a serial number which wasn't positive")
+
+
+def test_negative_serial_number_is_refused() -> None:
+    der = bytearray(CHAIN.pck.der)
+    serial = CHAIN.pck.certificate.serial_number.to_bytes(20).lstrip(b"\0")
+    der[der.index(serial)] |= 0x80
+    pem = (
+        b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
+    )
+    with pytest.raises(CertificateFormatError, match="not positive"):
+        parse_chain(pem, "chain")
 
 
 @given(data=st.data())
@@ -56,6 +72,14 @@ def test_a_flipped_bit_breaks_a_certificate(position: int) -> None:
 def test_what_is_no_chain_is_refused(pem: bytes) -> None:
     with pytest.raises(CertificateFormatError):
         parse_chain(pem, "chain")
+
+
+@pytest.mark.parametrize("curve", [ec.SECP384R1(), ec.SECP256K1(), ec.SECP224R1()])
+def test_key_on_another_curve_is_refused(curve: ec.EllipticCurve) -> None:
+    """Its signature is right, and by ECDSA with SHA-256: the curve alone is wrong."""
+    other = issue("other", CHAIN.root, key=ec.generate_private_key(curve))
+    with pytest.raises(CertificateFormatError, match="not on P-256"):
+        parse_chain(other.pem, "chain")
 
 
 def test_certificate_is_read_whole() -> None:

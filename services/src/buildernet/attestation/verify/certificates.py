@@ -138,6 +138,8 @@ def parse_chain(pem: bytes, what: str) -> tuple[Certificate, ...]:
 def _convert(source: x509.Certificate) -> Certificate:
     if source.version is not x509.Version.v3:
         raise ValueError("not a version 3 certificate")
+    if source.serial_number <= 0:
+        raise ValueError("serial number is not positive")
     if source.signature_algorithm_oid != x509.SignatureAlgorithmOID.ECDSA_WITH_SHA256:
         raise ValueError("not signed with ECDSA and SHA-256")
     public_key = source.public_key()
