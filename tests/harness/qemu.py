@@ -55,6 +55,8 @@ class MachineSpec:
     """Forward from the same numbers on the host instead, which may be taken; for people."""
     accelerator: Accelerator = Accelerator.TCG
     memory_mib: int = 1024
+    cx16: bool = False
+    """CMPXCHG16B under TCG too: for the development image, whose kernel does not use it."""
     vcpus: int = 1
     """One: with more, TCG runs stale instructions now and then while Linux patches its own code
     (docs/decisions/0009), which costs more than the seconds that a second one saves."""
@@ -92,7 +94,7 @@ def build_arguments(spec: MachineSpec, sockets: MachineSockets) -> list[str]:
         *("-display", "none"),
         *("-machine", "q35,hpet=on"),
         *("-accel", spec.accelerator.value),
-        *("-cpu", CPU_MODELS[spec.accelerator]),
+        *("-cpu", CPU_MODELS[spec.accelerator].replace("-cx16", "+cx16" if spec.cx16 else "-cx16")),
         *("-smp", str(spec.vcpus)),
         *("-m", str(spec.memory_mib)),
         *("-bios", str(spec.firmware)),

@@ -129,6 +129,7 @@ def build_client(
         workers=workers,
         protocol=WireProtocol(config.protocol),
         identity=identity,
+        source_address=config.source_address,
         timeout_s=limits.handshake_timeout_s,
     )
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Settings of `attested-proxy`; each is explained in docs/services/attested-proxy.md."""
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -184,6 +185,8 @@ class ClientConfig:
     tls_ca_certificate: Path | None = None
     """With verify_tls: a further root to believe."""
     tsm_dir: Path = Path("/sys/kernel/config/tsm/report")
+    source_address: str = ""
+    """IP address of this machine to connect from, by which a hub may know it."""
     max_server_connections: int = 32
     azure: AzureSource = AzureSource()
     peers: PeerPolicy = PeerPolicy()
@@ -198,6 +201,11 @@ class ClientConfig:
             raise ConfigError("tls_certificate_path and tls_private_key_path belong together")
         if self.tls_ca_certificate is not None and not self.verify_tls:
             raise ConfigError("tls_ca_certificate is only used with verify_tls")
+        if self.source_address:
+            try:
+                ipaddress.ip_address(self.source_address)
+            except ValueError as exc:
+                raise ConfigError(f"source_address is no IP address: {exc}") from exc
         if self.verify_tls and self.peers.measurements:
             raise ConfigError("verify_tls replaces attestation: leave out the measurements")
         require_range("max_server_connections", self.max_server_connections, low=1, high=4096)

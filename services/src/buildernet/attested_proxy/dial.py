@@ -63,6 +63,7 @@ class Dialler:
         workers: Workers,
         protocol: WireProtocol,
         identity: Identity | None = None,
+        source_address: str = "",
         timeout_s: float,
     ) -> None:
         """Prepare to connect.
@@ -75,6 +76,7 @@ class Dialler:
             workers: Run the judge, and OpenSSL while it waits for our evidence.
             protocol: What to speak.
             identity: Our certificate in protocol B; None presents none.
+            source_address: IP address of ours to connect from; empty: the system chooses.
             timeout_s: For a connection with its handshake and evidence.
         """
         self._address = (host, port)
@@ -82,6 +84,7 @@ class Dialler:
         self._issuer = issuer
         self._workers = workers
         self._identity = identity
+        self._source = (source_address, 0) if source_address else None
         self._timeout_s = timeout_s
         self._order: list[WireProtocol] = (
             [WireProtocol.B, WireProtocol.A] if protocol is WireProtocol.AUTO else [protocol]
@@ -110,7 +113,9 @@ class Dialler:
         try:
             async with asyncio.timeout(self._timeout_s):
                 loop = asyncio.get_running_loop()
-                _, channel = await loop.create_connection(TlsChannel, *self._address)
+                _, channel = await loop.create_connection(
+                    TlsChannel, *self._address, local_addr=self._source
+                )
                 if protocol is WireProtocol.A:
                     return channel, await self._speak_a(channel)
                 return channel, await self._speak_b(channel, protocol.offered)

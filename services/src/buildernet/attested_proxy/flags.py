@@ -113,6 +113,7 @@ CLIENT: Final = (
     *_LISTEN,
     Flag(("--target-addr",), "target_addr", "the attested server", ("TARGET_ADDR",)),
     Flag(("--protocol",), "protocol", "a, b, b+http/1.1, b+h2 or auto"),
+    Flag(("--source-address",), "source_address", "IP address of this machine to connect from"),
     Flag(
         ("--client-attestation-type",),
         "client_attestation_type",

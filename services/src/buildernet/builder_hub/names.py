@@ -17,7 +17,8 @@ _MEASUREMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+ -]{0,254}")
 _SERVICE: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _REGION: Final = re.compile(r"[A-Za-z0-9_.-]{0,64}")
 _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
-_DNS: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
+_PORT: Final = r"(?::[1-9][0-9]{0,4})?"
+_DNS: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?{_PORT}")
 _ADDRESS: Final = re.compile(r"0[xX][0-9a-fA-F]{40}")
 
 # Keys of an entry of the builder list: a service of that name would overwrite them.
@@ -68,7 +69,7 @@ def parse_region(text: object) -> str:
 
 
 def parse_dns_name(text: object) -> str | None:
-    """Return a DNS name; None for the empty text, which stands for none."""
+    """Return a DNS name, which may have a port; None for the empty text, which stands for none."""
     return None if text in ("", None) else _match(_DNS, text, "dns_name").lower()
 
 
