@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import uvloop
 from aiohttp import web
 
 from buildernet.base.errors import ConfigError
@@ -262,3 +263,21 @@ def test_static_peers_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     file.write_text(json.dumps([{"name": "a", "ip": "not an address!"}]))
     with pytest.raises(ConfigError, match="no host name or address"):
         load_static_peers(file)
+
+
+def test_order_that_comes_when_a_delay_is_all_but_over_is_queued_on_the_shipped_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below half a millisecond uvloop's timers have no `when`."""
+    monkeypatch.setattr(link_module, "compute_backoff", lambda _failures: 0.0004)
+
+    async def run() -> None:
+        builder = f"http://127.0.0.1:{free_port()}"
+        async with deliver(tmp_path, builder_endpoint=builder) as (running_, ledger, _):
+            for number in range(300):
+                running_.delivery.submit(make_order(number))
+                await asyncio.sleep(0)
+            assert ledger.waiting(BUILDER) == 300
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())

@@ -89,6 +89,8 @@ class Link:
         self._lingering: asyncio.TimerHandle | None = None
         self._lingered = False
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_s = 0.0
+        """When it is due. Not asked of the timer: uvloop's has no `when` below half a ms."""
         self._ended = False
 
     # --- from outside -------------------------------------------------------------------------
@@ -319,9 +321,10 @@ class Link:
         if self._ended:
             return
         if self._timer is not None:
-            if self._timer.when() <= when_s:
+            if self._timer_s <= when_s:
                 return
             self._timer.cancel()
+        self._timer_s = when_s
         self._timer = asyncio.get_running_loop().call_at(when_s, self._wake)
 
     def _wake(self) -> None:
