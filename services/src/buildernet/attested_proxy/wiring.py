@@ -3,25 +3,19 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from time import time
 from typing import Final
 
 import aiohttp
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from buildernet.attestation.collateral import Collateral, TCBStatus, parse_collateral
-from buildernet.attestation.collateral.cache import CollateralCache
-from buildernet.attestation.collateral.pcs import INTEL_PCS, pccs
+from buildernet.attestation.collateral import Collateral
 from buildernet.attestation.policy import MeasurementPolicy, parse_measurement_policy
 from buildernet.attestation.policy.documents import MAX_POLICY_BYTES
-from buildernet.attestation.quote import parse_quote
-from buildernet.attestation.verify import INTEL, TCBPolicy, TrustAnchors
-from buildernet.attestation.verify.kind import platform_kind, select_collateral
+from buildernet.attestation.verify.sources import find_collateral, load_roots
+from buildernet.attestation.verify.status import OUT_OF_DATE_TOO, UP_TO_DATE_ONLY
 from buildernet.attested_proxy.certificate import NodeCertificate, load_identity, make_identity
 from buildernet.attested_proxy.config import PeerPolicy, ServerConfig
 from buildernet.attested_proxy.evidence import AttestationType
@@ -33,19 +27,8 @@ from buildernet.base.errors import ConfigError
 from buildernet.net.fetch import HttpFetcher
 from buildernet.net.file_store import FileStore
 
-MAX_INPUT_BYTES: Final = 16 << 20
-"""A bundle of collateral for every known kind of platform has a few MiB."""
-
 _FETCH_TIMEOUT_S: Final = 25.0
 """Below the time a peer gets for its handshake."""
-
-_OVERRIDDEN: Final = frozenset(
-    {
-        TCBStatus.UP_TO_DATE,
-        TCBStatus.OUT_OF_DATE,
-        TCBStatus.OUT_OF_DATE_CONFIGURATION_NEEDED,
-    }
-)
 
 _log = logging.getLogger(__name__)
 
@@ -65,11 +48,9 @@ async def judging(peers: PeerPolicy) -> AsyncIterator[Judge]:
         validator = EvidenceValidator(
             find_collateral=_find_collateral(peers, fetch),
             measurements=await _load_measurements(peers, fetch),
-            roots=_load_roots(peers.trust_root),
+            roots=load_roots(peers.trust_root),
             azure=_load_azure_anchors(peers),
-            policy=TCBPolicy(allowed=_OVERRIDDEN)
-            if peers.override_azure_outdated_tcb
-            else TCBPolicy(),
+            policy=OUT_OF_DATE_TOO if peers.override_azure_outdated_tcb else UP_TO_DATE_ONLY,
         )
         yield Judge(validator, peers.accepted)
 
@@ -98,23 +79,8 @@ async def _load_measurements(peers: PeerPolicy, fetch: HttpFetcher) -> Measureme
     if "://" in peers.measurements:
         data, _ = await fetch(peers.measurements, limit=MAX_POLICY_BYTES)
     else:
-        data = read_file(Path(peers.measurements), limit=MAX_INPUT_BYTES)
+        data = read_file(Path(peers.measurements), limit=MAX_POLICY_BYTES)
     return parse_measurement_policy(data)
-
-
-def _load_roots(path: Path | None) -> TrustAnchors:
-    if path is None:
-        return INTEL
-    data = read_file(path, limit=MAX_INPUT_BYTES)
-    try:
-        if data.lstrip().startswith(b"-----BEGIN"):
-            certificate = x509.load_pem_x509_certificate(data)
-        else:
-            certificate = x509.load_der_x509_certificate(data)
-    except ValueError as exc:
-        raise ConfigError(f"{path} is no certificate") from exc
-    _log.warning("trust_root replaced subject=%s", certificate.subject.rfc4514_string())
-    return TrustAnchors((certificate.public_bytes(Encoding.DER),))
 
 
 def _load_azure_anchors(peers: PeerPolicy) -> AzureAnchors:
@@ -136,30 +102,21 @@ def _load_azure_anchors(peers: PeerPolicy) -> AzureAnchors:
 
 
 def _find_collateral(peers: PeerPolicy, fetch: HttpFetcher) -> FindCollateral:
-    if peers.collateral is not None:
-        known = parse_collateral(read_file(peers.collateral, limit=MAX_INPUT_BYTES))
-        return lambda quote: select_collateral(parse_quote(quote), known)
-    cache = CollateralCache(
-        service=INTEL_PCS if peers.pccs_url is None else pccs(peers.pccs_url),
+    """Let a validator's thread wait for what finds collateral, which lives in the loop."""
+    find = find_collateral(
+        bundle=peers.collateral,
+        pccs_url=peers.pccs_url,
         fetch=fetch,
         store=None if peers.collateral_dir is None else FileStore(peers.collateral_dir),
-        clock=time,
     )
-    return _waiting_for(cache, asyncio.get_running_loop())
+    loop = asyncio.get_running_loop()
 
-
-def _waiting_for(
-    cache: CollateralCache, loop: asyncio.AbstractEventLoop
-) -> Callable[[bytes], Collateral]:
-    """Let a validator's thread wait for the cache, which lives in the loop."""
-
-    def find(quote: bytes) -> Collateral:
-        kind = platform_kind(parse_quote(quote))
-        waiting = asyncio.run_coroutine_threadsafe(cache.get(kind), loop)
+    def wait(quote: bytes) -> Collateral:
+        waiting = asyncio.run_coroutine_threadsafe(find(quote), loop)
         try:
             return waiting.result(_FETCH_TIMEOUT_S)
         except TimeoutError as exc:
             waiting.cancel()
-            raise ConfigError(f"no collateral for {kind} in {_FETCH_TIMEOUT_S:g} s") from exc
+            raise ConfigError(f"no collateral in {_FETCH_TIMEOUT_S:g} s") from exc
 
-    return find
+    return wait

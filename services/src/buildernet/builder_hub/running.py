@@ -3,7 +3,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -12,29 +11,17 @@ from typing import Final
 
 import aiohttp
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from buildernet.attestation.collateral import Collateral, TCBStatus, parse_collateral
-from buildernet.attestation.collateral.cache import CollateralCache
-from buildernet.attestation.collateral.pcs import INTEL_PCS, pccs
-from buildernet.attestation.quote import parse_quote
-from buildernet.attestation.verify import (
-    INTEL,
-    UP_TO_DATE_ONLY,
-    TCBPolicy,
-    TrustAnchors,
-    platform_kind,
-    select_collateral,
-)
+from buildernet.attestation.verify.sources import find_collateral, load_roots
+from buildernet.attestation.verify.status import OUT_OF_DATE_TOO, UP_TO_DATE_ONLY
 from buildernet.base.bounded_file import read_file
 from buildernet.base.errors import ConfigError
 from buildernet.builder_hub.app import Applications, build_apps
-from buildernet.builder_hub.config import AttestationConfig, HubConfig
+from buildernet.builder_hub.config import HubConfig
 from buildernet.builder_hub.database import Database, parse_database_url
 from buildernet.builder_hub.documents import forget_sealed, has_secrets
 from buildernet.builder_hub.errors import SealError, UnavailableError
-from buildernet.builder_hub.evidence import EvidenceVerifier, FindCollateral
+from buildernet.builder_hub.evidence import EvidenceVerifier
 from buildernet.builder_hub.hub import Hub
 from buildernet.builder_hub.journal import drop_events
 from buildernet.builder_hub.metrics import HubMetrics
@@ -44,9 +31,6 @@ from buildernet.net.address import ListenAddress
 from buildernet.net.fetch import HttpFetcher
 from buildernet.net.file_store import FileStore
 from buildernet.net.server import serve
-
-MAX_INPUT_BYTES: Final = 16 << 20
-"""A bundle of collateral for every known kind of platform has a few MiB."""
 
 MAX_LINE_BYTES: Final = 4096
 """A database's URL or a password's hash."""
@@ -58,14 +42,6 @@ MEMORY_KEY: Final = "memory"
 
 _DAY_S: Final = 86_400
 _CLEAN_EVERY_S: Final = 3600.0
-
-_OVERRIDDEN: Final = frozenset(
-    {
-        TCBStatus.UP_TO_DATE,
-        TCBStatus.OUT_OF_DATE,
-        TCBStatus.OUT_OF_DATE_CONFIGURATION_NEEDED,
-    }
-)
 
 _log = logging.getLogger(__name__)
 
@@ -125,11 +101,16 @@ async def opened(config: HubConfig) -> AsyncIterator[Hub]:
         async with aiohttp.ClientSession() as session:
             demands = config.attestation
             verifier = EvidenceVerifier(
-                find_collateral=_find_collateral(demands, HttpFetcher(session)),
-                roots=_load_roots(demands.trust_root),
-                policy=TCBPolicy(allowed=_OVERRIDDEN)
-                if demands.override_azure_outdated_tcb
-                else UP_TO_DATE_ONLY,
+                find_collateral=find_collateral(
+                    bundle=demands.collateral,
+                    pccs_url=demands.pccs_url,
+                    fetch=HttpFetcher(session),
+                    store=None
+                    if demands.collateral_dir is None
+                    else FileStore(demands.collateral_dir),
+                ),
+                roots=load_roots(demands.trust_root),
+                policy=OUT_OF_DATE_TOO if demands.override_azure_outdated_tcb else UP_TO_DATE_ONLY,
             )
             yield Hub(config, database, sealer, verifier, HubMetrics())
     finally:
@@ -202,42 +183,6 @@ def _warn(config: HubConfig) -> None:
         _log.warning("no admin password is set: nobody can log in")
     if config.secrets.in_memory:
         _log.warning("secrets are lost when this process ends")
-
-
-def _find_collateral(demands: AttestationConfig, fetch: HttpFetcher) -> FindCollateral:
-    if demands.collateral is not None:
-        known = parse_collateral(read_file(demands.collateral, limit=MAX_INPUT_BYTES))
-
-        async def select(quote: bytes) -> Collateral:
-            return select_collateral(parse_quote(quote), known)
-
-        return select
-    cache = CollateralCache(
-        service=INTEL_PCS if demands.pccs_url is None else pccs(demands.pccs_url),
-        fetch=fetch,
-        store=None if demands.collateral_dir is None else FileStore(demands.collateral_dir),
-        clock=time.time,
-    )
-
-    async def get(quote: bytes) -> Collateral:
-        return await cache.get(platform_kind(parse_quote(quote)))
-
-    return get
-
-
-def _load_roots(path: Path | None) -> TrustAnchors:
-    if path is None:
-        return INTEL
-    data = read_file(path, limit=MAX_LINE_BYTES * 16)
-    try:
-        if data.lstrip().startswith(b"-----BEGIN"):
-            certificate = x509.load_pem_x509_certificate(data)
-        else:
-            certificate = x509.load_der_x509_certificate(data)
-    except ValueError as exc:
-        raise ConfigError(f"{path} is no certificate") from exc
-    _log.warning("trust_root replaced subject=%s", certificate.subject.rfc4514_string())
-    return TrustAnchors((certificate.public_bytes(Encoding.DER),))
 
 
 def _line(path: Path) -> str:

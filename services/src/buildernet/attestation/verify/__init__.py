@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Verification of TDX quotes; needs `cryptography`, does no I/O."""
+"""Verification of TDX quotes; needs `cryptography`, does no I/O outside `sources`."""
 
 from buildernet.attestation.collateral.status import TCBStatus
 from buildernet.attestation.verify.anchors import INTEL, TrustAnchors

@@ -82,3 +82,6 @@ class TCBPolicy:
 
 
 UP_TO_DATE_ONLY: Final = TCBPolicy()
+
+OUT_OF_DATE_TOO: Final = TCBPolicy(allowed=frozenset({TCBStatus.UP_TO_DATE, *OUT_OF_DATE_STATUSES}))
+"""For Azure, whose hosts are often behind; asked for by name."""

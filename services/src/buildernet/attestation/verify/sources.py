@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""Where a service that verifies gets roots and collateral, by its settings: files, or a fetcher.
+
+The one module of this package that reads files. Nothing here is believed but the roots: collateral
+is verified with what it is for.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from buildernet.attestation.collateral import Collateral, parse_collateral
+from buildernet.attestation.collateral.cache import CollateralCache, Store
+from buildernet.attestation.collateral.pcs import INTEL_PCS, Fetcher, pccs
+from buildernet.attestation.quote import parse_quote
+from buildernet.attestation.verify.anchors import INTEL, TrustAnchors
+from buildernet.attestation.verify.kind import platform_kind, select_collateral
+from buildernet.base.bounded_file import read_file
+from buildernet.base.errors import ConfigError
+
+MAX_BUNDLE_BYTES: Final = 16 << 20
+"""Collateral for every known kind of platform has a few MiB."""
+
+MAX_ROOT_BYTES: Final = 64 * 1024
+"""One certificate has 1 KiB."""
+
+# Any: what a coroutine yields and is sent, which nobody looks at.
+FindCollateral = Callable[[bytes], Coroutine[Any, Any, Collateral]]
+"""Gives the collateral for a TDX quote; raises BuildernetError when there is none."""
+
+_log = logging.getLogger(__name__)
+
+
+def find_collateral(
+    *, bundle: Path | None, pccs_url: str | None, fetch: Fetcher, store: Store | None
+) -> FindCollateral:
+    """Return what finds collateral for a quote.
+
+    Args:
+        bundle: File with collateral in any known form; nothing is fetched then.
+        pccs_url: Where it is fetched; None is Intel's own service.
+        fetch: How it is fetched.
+        store: Where it is kept over a restart; None keeps it in memory only.
+
+    Raises:
+        ConfigError: The file cannot be read.
+        CollateralError: It holds no collateral.
+    """
+    if bundle is not None:
+        known = parse_collateral(read_file(bundle, limit=MAX_BUNDLE_BYTES))
+
+        async def select(quote: bytes) -> Collateral:
+            return select_collateral(parse_quote(quote), known)
+
+        return select
+    cache = CollateralCache(
+        service=INTEL_PCS if pccs_url is None else pccs(pccs_url),
+        fetch=fetch,
+        store=store,
+        clock=time.time,
+    )
+
+    async def get(quote: bytes) -> Collateral:
+        return await cache.get(platform_kind(parse_quote(quote)))
+
+    return get
+
+
+def load_roots(path: Path | None) -> TrustAnchors:
+    """Return Intel's root, or the one of a file instead, which is said in the log.
+
+    Args:
+        path: PEM or DER of one certificate; None is Intel's.
+
+    Raises:
+        ConfigError: It cannot be read, or is no certificate.
+    """
+    if path is None:
+        return INTEL
+    data = read_file(path, limit=MAX_ROOT_BYTES)
+    try:
+        if data.lstrip().startswith(b"-----BEGIN"):
+            certificate = x509.load_pem_x509_certificate(data)
+        else:
+            certificate = x509.load_der_x509_certificate(data)
+    except ValueError as exc:
+        raise ConfigError(f"{path} is no certificate") from exc
+    _log.warning("trust_root replaced subject=%s", certificate.subject.rfc4514_string())
+    return TrustAnchors((certificate.public_bytes(Encoding.DER),))
