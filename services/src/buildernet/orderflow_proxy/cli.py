@@ -24,7 +24,7 @@ A flag wins over the environment, the environment over the file, the file over t
 _BODY_LIMIT: Final = "limits.max_body_bytes"
 
 _YOUNG_OBJECTS: Final = 10_000
-"""Between two looks of the garbage collector: orders leave next to no cycles, so it finds little."""
+"""Between two looks of the garbage collector, which finds little: orders leave no cycles."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
