@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+SUMMARY = "Users and groups of the services, with the numbers that they have in every image"
+DESCRIPTION = "The same as services/systemd/buildernet.sysusers.conf, which a test compares."
+HOMEPAGE = "https://buildernet.org"
+SECTION = "base"
+LICENSE = "MIT"
+LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/MIT;md5=0835ade698e0bcf8506ecda2f7b4f302"
+
+inherit allarch useradd
+
+do_configure[noexec] = "1"
+do_compile[noexec] = "1"
+
+PACKAGES = "${PN} ${PN}-dev"
+ALLOW_EMPTY:${PN} = "1"
+ALLOW_EMPTY:${PN}-dev = "1"
+SUMMARY:${PN}-dev = "Users of the development image beside those of the production image"
+RDEPENDS:${PN}-dev = "${PN}"
+
+# Numbers: include/accounts/passwd.
+ACCOUNT = "--system --no-create-home --user-group --home-dir / --shell /usr/sbin/nologin"
+USERADD_PACKAGES = "${PN} ${PN}-dev"
+USERADD_PARAM:${PN} = "${ACCOUNT} system-api"
+USERADD_PARAM:${PN}-dev = "${ACCOUNT} prometheus"

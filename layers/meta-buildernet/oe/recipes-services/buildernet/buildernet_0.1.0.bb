@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+SUMMARY = "The services of the node: one package per service, and what they share"
+DESCRIPTION = "Code, units and configuration from services/ of this repository, built by hatchling."
+HOMEPAGE = "https://buildernet.org"
+SECTION = "net"
+LICENSE = "MIT"
+LIC_FILES_CHKSUM = "file://${BUILDERNET_ROOT}/LICENSE;md5=${BUILDERNET_LICENSE_MD5}"
+
+require include/services.inc
+require buildernet-sources.inc
+
+# Nothing is compiled: no compiler, no C library.
+INHIBIT_DEFAULT_DEPS = "1"
+
+inherit python_hatchling
+
+do_install:append() {
+    install -d ${B}/source
+    cp -a ${S}/src ${B}/source/
+    install_configuration ${D} production
+    # These differ between the variants: buildernet-production and buildernet-development bring them.
+    rm ${D}${sysconfdir}/nftables.conf ${D}${sysconfdir}/hostname ${D}${nonarch_libdir}/os-release
+}
+
+# A service is its command, its Python package, its unit and its configuration.
+PACKAGES = "${BUILDERNET_COMMANDS} ${PN}-measure ${PN}-tools python3-${PN} ${PN}"
+python __anonymous() {
+    for command in d.getVar("BUILDERNET_COMMANDS").split():
+        module = command.removeprefix("buildernet-").replace("-", "_")
+        d.setVar(f"SUMMARY:{command}", f"The node's service {command}")
+        d.setVar(f"FILES:{command}", "${bindir}/%s ${PYTHON_SITEPACKAGES_DIR}/buildernet/%s "
+                 "${systemd_system_unitdir}/%s.service ${sysconfdir}/buildernet/%s.toml"
+                 % (command, module, command, command))
+        d.setVar(f"RDEPENDS:{command}", "python3-buildernet buildernet-accounts")
+}
+# Its units have names of their own.
+FILES:buildernet-node:append = " \
+    ${systemd_system_unitdir}/buildernet-firewall.service \
+    ${systemd_system_unitdir}/measured-boot.service \
+    ${systemd_system_unitdir}/volatile-var.service \
+"
+
+SUMMARY:${PN}-measure = "Predicts the measurements of an image; for the build and for third parties"
+FILES:${PN}-measure = "${bindir}/buildernet-measure ${PYTHON_SITEPACKAGES_DIR}/buildernet/measure"
+RDEPENDS:${PN}-measure = "python3-${PN}"
+
+SUMMARY:${PN}-tools = "Commands that talk to a node from outside, and the services that run outside"
+FILES:${PN}-tools = " \
+    ${bindir} \
+    ${PYTHON_SITEPACKAGES_DIR}/buildernet/archive \
+    ${PYTHON_SITEPACKAGES_DIR}/buildernet/attested_verify \
+    ${PYTHON_SITEPACKAGES_DIR}/buildernet/builder_hub \
+"
+RDEPENDS:${PN}-tools = "python3-${PN}"
+
+SUMMARY:python3-${PN} = "What the services share, and the libraries they import"
+FILES:python3-${PN} = "${PYTHON_SITEPACKAGES_DIR}"
+RDEPENDS:python3-${PN} = " \
+    python3-aiohttp \
+    python3-coincurve \
+    python3-cryptography \
+    python3-ethereum-execution \
+    python3-msgspec \
+    python3-prometheus-client \
+    python3-pycryptodome \
+    python3-pyopenssl \
+    python3-uvloop \
+    ${PYTHON_STANDARD_LIBRARY} \
+"
+# Parts of Python's standard library that services/src imports (tested).
+PYTHON_STANDARD_LIBRARY = " \
+    python3-asyncio \
+    python3-core \
+    python3-crypt \
+    python3-datetime \
+    python3-difflib \
+    python3-io \
+    python3-json \
+    python3-logging \
+    python3-math \
+    python3-mmap \
+    python3-netclient \
+    python3-numbers \
+    python3-threading \
+    python3-tomllib \
+"
+
+# The rest: the firewall's program, settings of the system, the preset that says what starts.
+FILES:${PN} = "${sysconfdir} ${nonarch_libdir}"
+RDEPENDS:${PN} = "${BUILDERNET_COMMANDS} nftables"
