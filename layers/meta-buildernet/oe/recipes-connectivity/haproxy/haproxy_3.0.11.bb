@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 SUMMARY = "Ends TLS, limits and routes what users and peers send"
+DESCRIPTION = "Proxy for HTTP and TCP: it answers everybody, so that the services behind it talk to one client only."
 HOMEPAGE = "https://www.haproxy.org"
 SECTION = "net"
 LICENSE = "GPL-2.0-or-later & LGPL-2.1-or-later"
@@ -8,6 +9,8 @@ LIC_FILES_CHKSUM = " \
     file://doc/gpl.txt;md5=892f569a555ba9c07a568a7c0c4fa63a \
     file://doc/lgpl.txt;md5=fbc093901857fcd118f065f900982c24 \
 "
+
+DEPENDS = "libpcre2 libxcrypt openssl zlib"
 
 # The sources of Debian's package, its patches included, so that both flavours run the same program with
 # the same holes mended. HAPROXY_DEBIAN moves with debian/locks/target.lock.json (tested).
@@ -20,8 +23,6 @@ SRC_URI[source.sha256sum] = "a133e2d550c5fd9a849b5c7ab17bb945bcdad209ca140d41f45
 SRC_URI[debian.sha256sum] = "3c038b0a9f488a846d723aed4cc24f36b12c3cb846deece50e506386a8dbe6b7"
 
 inherit pkgconfig
-
-DEPENDS = "libpcre2 libxcrypt openssl zlib"
 
 # Without Lua, PROMEX or QUIC: what the configuration of the node uses, and no more.
 EXTRA_OEMAKE = " \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# The node's own are in the packages buildernet and buildernet-production or -development.
+# The node's own are in the packages buildernet-services and buildernet-production or -development.
 
 hostname:buildernet = ""
 do_install:append:buildernet() {

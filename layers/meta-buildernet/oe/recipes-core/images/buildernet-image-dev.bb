@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-SUMMARY = "The development image: SSH, a console, the simulated TEE; its own measurements, never for orderflow"
-DESCRIPTION = "From source; the same content as debian/recipes-core/images/buildernet-image-dev.bb."
+SUMMARY = "The development image: SSH, a console, the simulated TEE"
+DESCRIPTION = "From source, with the content of the Debian flavour's. It has its own measurements and is never for orderflow."
 
 require buildernet-image.inc
 
 BUILDERNET_VARIANT = "development"
-IMAGE_INSTALL += " \
+IMAGE_INSTALL += "\
     bash \
     buildernet-development \
     buildernet-tools \

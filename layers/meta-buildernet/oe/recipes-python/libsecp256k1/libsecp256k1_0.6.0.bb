@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 SUMMARY = "Elliptic curve of Bitcoin and Ethereum"
+DESCRIPTION = "Optimised C library for signatures and keys on the curve secp256k1."
 HOMEPAGE = "https://github.com/bitcoin-core/secp256k1"
 SECTION = "libs"
 LICENSE = "MIT"

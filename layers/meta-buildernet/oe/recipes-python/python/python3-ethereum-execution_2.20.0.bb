@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 SUMMARY = "Ethereum's execution specification; the services use its transactions"
+DESCRIPTION = "Executable specification of every fork; here for decoding, types and signing hashes of transactions."
 HOMEPAGE = "https://github.com/ethereum/execution-specs"
 LICENSE = "CC0-1.0"
 LIC_FILES_CHKSUM = "file://LICENSE.md;md5=6c7adf01c73edd082d58a8a8df1146f2"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 SUMMARY = "Recursive Length Prefix, Ethereum's wire format"
+DESCRIPTION = "Encodes and decodes nested lists of bytes as Ethereum's protocols write them."
 HOMEPAGE = "https://github.com/ethereum/ethereum-rlp"
 LICENSE = "CC0-1.0"
 LIC_FILES_CHKSUM = "file://LICENSE.md;md5=97089cfa99c3ae3c20bcb68f50af93cc"

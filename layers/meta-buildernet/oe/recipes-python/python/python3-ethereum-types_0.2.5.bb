@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 SUMMARY = "Fixed-size integers and bytes of Ethereum's specifications"
+DESCRIPTION = "Integers that never wrap and bytes of a fixed length, as the specifications use them."
 HOMEPAGE = "https://github.com/ethereum/ethereum-types"
 LICENSE = "CC0-1.0"
 LIC_FILES_CHKSUM = "file://LICENSE.md;md5=97089cfa99c3ae3c20bcb68f50af93cc"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 SUMMARY = "FUSE file systems in Python, for the simulated TEE of the development image"
+DESCRIPTION = "Binds libfuse by ctypes; nothing of it is in the production image, which has no FUSE file system."
 HOMEPAGE = "https://github.com/mxmlnkn/mfusepy"
 LICENSE = "ISC"
 LIC_FILES_CHKSUM = "file://LICENSE;md5=62985e35bb52b272658f467939306759"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 SUMMARY = "Decodes and validates JSON in one step"
+DESCRIPTION = "Turns JSON into typed, frozen structures and refuses what does not fit, in C."
 HOMEPAGE = "https://jcristharif.com/msgspec/"
 LICENSE = "BSD-3-Clause"
 LIC_FILES_CHKSUM = "file://LICENSE;md5=c21402f8022478021f697044388b97c4"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 SUMMARY = "Metrics in Prometheus' format"
+DESCRIPTION = "Counters, gauges and histograms, and the text format in which they are read."
 HOMEPAGE = "https://github.com/prometheus/client_python"
 LICENSE = "Apache-2.0 & BSD-2-Clause"
 LIC_FILES_CHKSUM = " \

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 SUMMARY = "Bindings of the TPM2 software stack"
+DESCRIPTION = "Quotes and reads a TPM by the enhanced system API of tpm2-tss."
 HOMEPAGE = "https://github.com/tpm2-software/tpm2-pytss"
 LICENSE = "BSD-2-Clause"
 LIC_FILES_CHKSUM = "file://LICENSE;md5=500b2e742befc3da00684d8a1d5fd9da"
@@ -8,7 +9,7 @@ SRC_URI[sha256sum] = "20071129379656f5f3c3bc16d364612672b147d81191fb4eb9f9ff9fbe
 
 inherit pypi python_setuptools_build_meta pkgconfig
 
-DEPENDS += " \
+DEPENDS += "\
     python3-cffi-native \
     python3-cryptography-native \
     python3-packaging-native \

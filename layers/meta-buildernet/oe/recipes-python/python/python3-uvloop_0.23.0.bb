@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 SUMMARY = "Event loop of asyncio on libuv"
+DESCRIPTION = "A loop for asyncio that is several times as fast as Python's own."
 HOMEPAGE = "https://github.com/MagicStack/uvloop"
 LICENSE = "MIT | Apache-2.0"
 LIC_FILES_CHKSUM = " \

@@ -6,13 +6,13 @@ SECTION = "libs"
 LICENSE = "BSD-2-Clause"
 LIC_FILES_CHKSUM = "file://LICENSE;md5=500b2e742befc3da00684d8a1d5fd9da"
 
+DEPENDS = "autoconf-archive-native json-c openssl util-linux-libuuid"
+
 # Debian's archive of the tag, the same that the Debian flavour's packages are built from.
 SRC_URI = "${DEBIAN_MIRROR}/main/t/tpm2-tss/tpm2-tss_${PV}.orig.tar.gz"
 SRC_URI[sha256sum] = "8a389bda64690910e7af7deaf64703a3faed416dc538c9c3e4f893f24893524d"
 
 inherit autotools pkgconfig
-
-DEPENDS = "autoconf-archive-native json-c openssl util-linux-libuuid"
 
 # FAPI keeps a database of keys on disk and asks a server about TPMs by curl: nothing here uses it.
 EXTRA_OECONF = " \

@@ -6,6 +6,9 @@ SECTION = "base"
 LICENSE = "MIT"
 LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/MIT;md5=0835ade698e0bcf8506ecda2f7b4f302"
 
+# Nothing to unpack: what this recipe makes is in the package's own scripts.
+SRC_URI = ""
+
 inherit allarch useradd
 
 do_configure[noexec] = "1"
@@ -18,7 +21,7 @@ SUMMARY:${PN}-dev = "Users of the development image beside those of the producti
 RDEPENDS:${PN}-dev = "${PN}"
 
 # Numbers: include/accounts/passwd.
-ACCOUNT = "--system --no-create-home --user-group --home-dir / --shell /usr/sbin/nologin"
+ACCOUNT = "--system --no-create-home --user-group --home-dir / --shell ${sbindir}/nologin"
 USERADD_PACKAGES = "${PN} ${PN}-dev"
 USERADD_PARAM:${PN} = "${ACCOUNT} system-api"
 USERADD_PARAM:${PN}-dev = "${ACCOUNT} prometheus"

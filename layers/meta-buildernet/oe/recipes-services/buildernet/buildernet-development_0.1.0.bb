@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 SUMMARY = "What makes the development image one: SSH, consoles, its own firewall and name"
-DESCRIPTION = "Never for orderflow: whoever has the console has the node."
+DESCRIPTION = "The firewall is made from services/config/ports.toml. Never for orderflow: whoever has the console has the node."
 
 BUILDERNET_VARIANT = "development"
 require buildernet-variant.inc
@@ -13,5 +13,5 @@ do_install:append() {
     sed -i s:/usr/lib/openssh/sftp-server:${libexecdir}/sftp-server: ${D}${sysconfdir}/ssh/sshd_config
 }
 
-RDEPENDS:${PN} = "bash buildernet-accounts-dev openssh-keygen openssh-sshd openssh-sftp-server util-linux-agetty"
+RDEPENDS:${PN} = "bash buildernet-accounts-dev openssh-keygen openssh-sftp-server openssh-sshd util-linux-agetty"
 RCONFLICTS:${PN} = "buildernet-production"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-SUMMARY = "Simulated TDX for the development image: configfs-tsm by FUSE, quotes under a public chain"
-DESCRIPTION = "Its keys are in the source tree, so its quotes prove nothing to anyone who does not ask for them."
+SUMMARY = "Simulated TDX for the development image"
+DESCRIPTION = "configfs-tsm by FUSE, quotes under a public chain. Its keys are in the source tree, so its quotes prove nothing to anyone who does not ask for them."
 HOMEPAGE = "https://buildernet.org"
 SECTION = "devel"
 LICENSE = "MIT"

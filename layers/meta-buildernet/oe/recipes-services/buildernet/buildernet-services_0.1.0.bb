@@ -23,7 +23,7 @@ do_install:append() {
 }
 
 # A service is its command, its Python package, its unit and its configuration.
-PACKAGES = "${BUILDERNET_COMMANDS} ${PN}-measure ${PN}-tools python3-${PN} ${PN}"
+PACKAGES = "${BUILDERNET_COMMANDS} buildernet-measure buildernet-tools python3-buildernet ${PN}"
 python __anonymous() {
     for command in d.getVar("BUILDERNET_COMMANDS").split():
         module = command.removeprefix("buildernet-").replace("-", "_")
@@ -40,22 +40,23 @@ FILES:buildernet-node:append = " \
     ${systemd_system_unitdir}/volatile-var.service \
 "
 
-SUMMARY:${PN}-measure = "Predicts the measurements of an image; for the build and for third parties"
-FILES:${PN}-measure = "${bindir}/buildernet-measure ${PYTHON_SITEPACKAGES_DIR}/buildernet/measure"
-RDEPENDS:${PN}-measure = "python3-${PN}"
+SUMMARY:buildernet-measure = "Predicts the measurements of an image; for the build and for third parties"
+FILES:buildernet-measure = "${bindir}/buildernet-measure ${PYTHON_SITEPACKAGES_DIR}/buildernet/measure"
+RDEPENDS:buildernet-measure = "python3-buildernet"
 
-SUMMARY:${PN}-tools = "Commands that talk to a node from outside, and the services that run outside"
-FILES:${PN}-tools = " \
+SUMMARY:buildernet-tools = "Commands that talk to a node from outside, and the services that run outside"
+FILES:buildernet-tools = " \
     ${bindir} \
     ${PYTHON_SITEPACKAGES_DIR}/buildernet/archive \
     ${PYTHON_SITEPACKAGES_DIR}/buildernet/attested_verify \
     ${PYTHON_SITEPACKAGES_DIR}/buildernet/builder_hub \
 "
-RDEPENDS:${PN}-tools = "python3-${PN}"
+RDEPENDS:buildernet-tools = "python3-buildernet"
 
-SUMMARY:python3-${PN} = "What the services share, and the libraries they import"
-FILES:python3-${PN} = "${PYTHON_SITEPACKAGES_DIR}"
-RDEPENDS:python3-${PN} = " \
+SUMMARY:python3-buildernet = "What the services share, and the libraries they import"
+FILES:python3-buildernet = "${PYTHON_SITEPACKAGES_DIR}"
+RDEPENDS:python3-buildernet = " \
+    ${PYTHON_STANDARD_LIBRARY} \
     python3-aiohttp \
     python3-coincurve \
     python3-cryptography \
@@ -65,7 +66,6 @@ RDEPENDS:python3-${PN} = " \
     python3-pycryptodome \
     python3-pyopenssl \
     python3-uvloop \
-    ${PYTHON_STANDARD_LIBRARY} \
 "
 # Parts of Python's standard library that services/src imports (tested).
 PYTHON_STANDARD_LIBRARY = " \
