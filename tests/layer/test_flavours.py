@@ -129,7 +129,7 @@ def test_every_command_is_a_package_of_its_own() -> None:
 def test_every_unit_is_in_the_package_of_its_service() -> None:
     recipe = RECIPES / "buildernet-services_0.1.0.bb"
     commands = set(assigned(SERVICES, "BUILDERNET_COMMANDS").split())
-    named = {Path(path).name for path in expand(appended(recipe, "FILES:buildernet-node"))}
+    named = {Path(path).name for path in expand(assigned(recipe, "FILES:buildernet-node"))}
     units = set(assigned(SERVICES, "BUILDERNET_UNITS").split())
     assert named == units - {f"{command}.service" for command in commands}
 

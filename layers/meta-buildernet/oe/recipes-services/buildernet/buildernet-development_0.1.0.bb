@@ -9,6 +9,7 @@ SRC_URI += "file://development"
 
 do_install:append() {
     cp -R --no-preserve=ownership ${S}/development/. ${D}/
+    chown -R root:root ${D}
     # openembedded-core has the program elsewhere.
     sed -i s:/usr/lib/openssh/sftp-server:${libexecdir}/sftp-server: ${D}${sysconfdir}/ssh/sshd_config
 }

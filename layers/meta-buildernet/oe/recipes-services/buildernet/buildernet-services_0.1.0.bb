@@ -20,25 +20,27 @@ do_install:append() {
     install_configuration ${D} production
     # These differ between the variants: buildernet-production and buildernet-development bring them.
     rm ${D}${sysconfdir}/nftables.conf ${D}${sysconfdir}/hostname ${D}${nonarch_libdir}/os-release
+    # Copied with the owner that they have in the source tree.
+    chown -R root:root ${D}
 }
 
 # A service is its command, its Python package, its unit and its configuration.
 PACKAGES = "${BUILDERNET_COMMANDS} buildernet-measure buildernet-tools python3-buildernet ${PN}"
-python __anonymous() {
-    for command in d.getVar("BUILDERNET_COMMANDS").split():
-        module = command.removeprefix("buildernet-").replace("-", "_")
-        d.setVar(f"SUMMARY:{command}", f"The node's service {command}")
-        d.setVar(f"FILES:{command}", "${bindir}/%s ${PYTHON_SITEPACKAGES_DIR}/buildernet/%s "
-                 "${systemd_system_unitdir}/%s.service ${sysconfdir}/buildernet/%s.toml"
-                 % (command, module, command, command))
-        d.setVar(f"RDEPENDS:{command}", "python3-buildernet buildernet-accounts")
-}
 # Its units have names of their own.
-FILES:buildernet-node:append = " \
+FILES:buildernet-node = "\
     ${systemd_system_unitdir}/buildernet-firewall.service \
     ${systemd_system_unitdir}/measured-boot.service \
     ${systemd_system_unitdir}/volatile-var.service \
 "
+python __anonymous() {
+    for command in d.getVar("BUILDERNET_COMMANDS").split():
+        module = command.removeprefix("buildernet-").replace("-", "_")
+        d.setVar(f"SUMMARY:{command}", f"The node's service {command}")
+        d.appendVar(f"FILES:{command}", " ${bindir}/%s ${PYTHON_SITEPACKAGES_DIR}/buildernet/%s "
+                    "${systemd_system_unitdir}/%s.service ${sysconfdir}/buildernet/%s.toml"
+                    % (command, module, command, command))
+        d.setVar(f"RDEPENDS:{command}", "buildernet-accounts python3-buildernet")
+}
 
 SUMMARY:buildernet-measure = "Predicts the measurements of an image; for the build and for third parties"
 FILES:buildernet-measure = "${bindir}/buildernet-measure ${PYTHON_SITEPACKAGES_DIR}/buildernet/measure"

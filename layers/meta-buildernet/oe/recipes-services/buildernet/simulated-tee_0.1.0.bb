@@ -27,6 +27,7 @@ do_install() {
     install -d ${D}${nonarch_libdir}/simulated-tee/tests \
         ${D}${systemd_system_unitdir}/attested-proxy.service.d
     cp -R --no-preserve=ownership ${S}/support ${D}${nonarch_libdir}/simulated-tee/tests/
+    chown -R root:root ${D}
     find ${D} -name __pycache__ -prune -exec rm -r {} +
     install -m 0644 ${S}/simulated-tee.service ${D}${systemd_system_unitdir}/
     install -m 0644 ${S}/simulated-tee.conf ${D}${systemd_system_unitdir}/attested-proxy.service.d/
