@@ -15,6 +15,7 @@ INHIBIT_DEFAULT_DEPS = "1"
 inherit python_hatchling
 
 do_install:append() {
+    rm -rf ${B}/source ${B}/firewall
     install -d ${B}/source
     cp -a ${S}/src ${B}/source/
     install_configuration ${D} production
@@ -47,7 +48,7 @@ FILES:buildernet-measure = "${bindir}/buildernet-measure ${PYTHON_SITEPACKAGES_D
 RDEPENDS:buildernet-measure = "python3-buildernet"
 
 SUMMARY:buildernet-tools = "Commands that talk to a node from outside, and the services that run outside"
-FILES:buildernet-tools = " \
+FILES:buildernet-tools = "\
     ${bindir} \
     ${PYTHON_SITEPACKAGES_DIR}/buildernet/archive \
     ${PYTHON_SITEPACKAGES_DIR}/buildernet/attested_verify \
