@@ -23,12 +23,11 @@ SRC_URI += "file://0001-no-copy-of-the-builder-s-cffi.patch"
 
 # The library that the recipe beside this one builds, not one fetched while compiling.
 export COINCURVE_IGNORE_SYSTEM_LIB = "OFF"
+export COINCURVE_VENDOR_CFFI = "0"
 export SKBUILD_CMAKE_ARGS = "-DCMAKE_TOOLCHAIN_FILE=${WORKDIR}/toolchain.cmake"
 
-# CMake is started by the wheel's backend.
-do_configure() {
-    cmake_do_generate_toolchain_file
-}
+# CMake is started by the wheel's backend, with the toolchain file that the class writes.
+do_configure[noexec] = "1"
 do_compile() {
     python_pep517_do_compile
 }
