@@ -14,13 +14,14 @@ DEPENDS = "libpcre2 libxcrypt openssl zlib"
 
 # The sources of Debian's package, its patches included, so that both flavours run the same program with
 # the same holes mended. HAPROXY_DEBIAN moves with debian/locks/target.lock.json (tested).
-HAPROXY_DEBIAN = "1+deb13u3"
+DEBIAN_SECURITY = "http://deb.debian.org/debian-security/pool/updates"
+HAPROXY_DEBIAN = "1+deb13u5"
 SRC_URI = " \
     ${DEBIAN_MIRROR}/main/h/haproxy/haproxy_${PV}.orig.tar.gz;name=source \
-    ${DEBIAN_MIRROR}/main/h/haproxy/haproxy_${PV}-${HAPROXY_DEBIAN}.debian.tar.xz;name=debian;subdir=${BP} \
+    ${DEBIAN_SECURITY}/main/h/haproxy/haproxy_${PV}-${HAPROXY_DEBIAN}.debian.tar.xz;name=debian;subdir=${BP} \
 "
 SRC_URI[source.sha256sum] = "a133e2d550c5fd9a849b5c7ab17bb945bcdad209ca140d41f45ebf31943ae783"
-SRC_URI[debian.sha256sum] = "3c038b0a9f488a846d723aed4cc24f36b12c3cb846deece50e506386a8dbe6b7"
+SRC_URI[debian.sha256sum] = "4813ae213ac03eeff59aa2bf585fb63b906a9d263a5e0bb8bd386a63d31c8e60"
 
 inherit pkgconfig
 

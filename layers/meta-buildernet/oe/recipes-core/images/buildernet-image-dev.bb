@@ -14,6 +14,5 @@ IMAGE_INSTALL += "\
     less \
     openssh-ssh \
     procps \
-    python3-tpm2-pytss \
     simulated-tee \
 "

@@ -20,8 +20,17 @@ ALLOW_EMPTY:${PN}-dev = "1"
 SUMMARY:${PN}-dev = "Users of the development image beside those of the production image"
 RDEPENDS:${PN}-dev = "${PN}"
 
-# Numbers: include/accounts/passwd.
+# Names: what systemd-sysusers reads in the other flavour. Numbers: include/accounts/passwd (tested).
 ACCOUNT = "--system --no-create-home --user-group --home-dir / --shell ${sbindir}/nologin"
 USERADD_PACKAGES = "${PN} ${PN}-dev"
-USERADD_PARAM:${PN} = "${ACCOUNT} system-api"
+USERADD_PARAM:${PN} = "${@sysusers(d, 'services/systemd/buildernet.sysusers.conf')}"
+# sshd is made by openssh's own recipe.
 USERADD_PARAM:${PN}-dev = "${ACCOUNT} prometheus"
+
+def sysusers(d, name):
+    """The parameters of useradd for the users of a sysusers.d file."""
+    path = os.path.join(d.getVar("BUILDERNET_ROOT"), name)
+    bb.parse.mark_dependency(d, path)
+    with open(path) as file:
+        users = [line.split()[1] for line in file if line.startswith("u")]
+    return "; ".join("${ACCOUNT} " + user for user in users)

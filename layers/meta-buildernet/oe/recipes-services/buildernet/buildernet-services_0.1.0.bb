@@ -27,21 +27,25 @@ do_install:append() {
 
 # A service is its command, its Python package, its unit and its configuration.
 PACKAGES = "${BUILDERNET_COMMANDS} buildernet-measure buildernet-tools python3-buildernet ${PN}"
-# Its units have names of their own.
-FILES:buildernet-node = "\
-    ${systemd_system_unitdir}/buildernet-firewall.service \
-    ${systemd_system_unitdir}/measured-boot.service \
-    ${systemd_system_unitdir}/volatile-var.service \
-"
 python __anonymous() {
-    for command in d.getVar("BUILDERNET_COMMANDS").split():
+    commands = d.getVar("BUILDERNET_COMMANDS").split()
+    for command in commands:
         module = command.removeprefix("buildernet-").replace("-", "_")
         d.setVar(f"SUMMARY:{command}", f"The node's service {command}")
         d.appendVar(f"FILES:{command}", " ${bindir}/%s ${PYTHON_SITEPACKAGES_DIR}/buildernet/%s "
                     "${systemd_system_unitdir}/%s.service ${sysconfdir}/buildernet/%s.toml"
                     % (command, module, command, command))
-        d.setVar(f"RDEPENDS:{command}", "buildernet-accounts python3-buildernet")
+        d.appendVar(f"RDEPENDS:{command}", " buildernet-accounts python3-buildernet")
 }
+# Units that no command is named after.
+FILES:buildernet-node = "${@' '.join('${systemd_system_unitdir}/' + unit for unit in other_units(d))}"
+
+def other_units(d):
+    own = {f"{command}.service" for command in d.getVar("BUILDERNET_COMMANDS").split()}
+    return [unit for unit in d.getVar("BUILDERNET_UNITS").split() if unit not in own]
+
+# Evidence on Azure comes from a TPM.
+RDEPENDS:attested-proxy = "python3-tpm2-pytss"
 
 SUMMARY:buildernet-measure = "Predicts the measurements of an image; for the build and for third parties"
 FILES:buildernet-measure = "${bindir}/buildernet-measure ${PYTHON_SITEPACKAGES_DIR}/buildernet/measure"
@@ -58,18 +62,17 @@ RDEPENDS:buildernet-tools = "python3-buildernet"
 
 SUMMARY:python3-buildernet = "What the services share, and the libraries they import"
 FILES:python3-buildernet = "${PYTHON_SITEPACKAGES_DIR}"
-RDEPENDS:python3-buildernet = " \
-    ${PYTHON_STANDARD_LIBRARY} \
-    python3-aiohttp \
-    python3-coincurve \
-    python3-cryptography \
-    python3-ethereum-execution \
-    python3-msgspec \
-    python3-prometheus-client \
-    python3-pycryptodome \
-    python3-pyopenssl \
-    python3-uvloop \
-"
+RDEPENDS:python3-buildernet = "${@project_packages(d)} ${PYTHON_STANDARD_LIBRARY}"
+
+def project_packages(d):
+    """What services/pyproject.toml depends on, by the names of packages."""
+    import re, tomllib
+    path = os.path.join(d.getVar("BUILDERNET_ROOT"), "services/pyproject.toml")
+    bb.parse.mark_dependency(d, path)
+    with open(path, "rb") as file:
+        asked = tomllib.load(file)["project"]["dependencies"]
+    return " ".join("python3-" + re.match(r"[\w-]+", text)[0] for text in asked)
+
 # Parts of Python's standard library that services/src imports (tested).
 PYTHON_STANDARD_LIBRARY = " \
     python3-asyncio \
@@ -90,4 +93,7 @@ PYTHON_STANDARD_LIBRARY = " \
 
 # The rest: the firewall's program, settings of the system, the preset that says what starts.
 FILES:${PN} = "${sysconfdir} ${nonarch_libdir}"
-RDEPENDS:${PN} = "${BUILDERNET_COMMANDS} nftables"
+RDEPENDS:${PN} = "${@haproxy(d)} ${BUILDERNET_COMMANDS} nftables"
+
+def haproxy(d):
+    return "haproxy" if "haproxy.service" in d.getVar("BUILDERNET_UNITS").split() else ""
