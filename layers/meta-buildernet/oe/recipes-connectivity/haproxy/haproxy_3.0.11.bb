@@ -25,7 +25,7 @@ SRC_URI[debian.sha256sum] = "4813ae213ac03eeff59aa2bf585fb63b906a9d263a5e0bb8bd3
 
 inherit pkgconfig
 
-# Without Lua, PROMEX or QUIC: what the configuration of the node uses, and no more.
+# What the configuration of the node uses: metrics, but neither Lua nor QUIC nor device detection.
 EXTRA_OEMAKE = " \
     CC='${CC}' \
     LD='${CC}' \
@@ -41,6 +41,7 @@ EXTRA_OEMAKE = " \
     USE_OPENSSL=1 \
     USE_PCRE2=1 \
     USE_PCRE2_JIT=1 \
+    USE_PROMEX=1 \
     USE_ZLIB=1 \
     VERSION=${PV}-${HAPROXY_DEBIAN} \
     VERDATE=2026/01/01 \
