@@ -68,10 +68,9 @@ def installed(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     (unpacked / "root").symlink_to(LAYER / "files/root")
     (build / "source").mkdir(parents=True)
     (build / "source/src").symlink_to(ROOT / "services/src")
-    variables = {
-        "UNPACKDIR": unpacked, "B": build, "RUN_IN_BUILD_ROOT": "", "DISTRO_VERSION": "0",
-        "BUILDERNET_UNITS": assigned(SERVICES, "BUILDERNET_UNITS"),
-    }  # fmt: skip
+    own = set(re.findall(r"^(BUILDERNET_\w+) = ", SERVICES.read_text(), re.MULTILINE))
+    variables: dict[str, str | Path] = {name: assigned(SERVICES, name) for name in own}
+    variables |= {"UNPACKDIR": unpacked, "B": build, "RUN_IN_BUILD_ROOT": "", "DISTRO_VERSION": "0"}
     script = "".join(f"{name}='{value}'\n" for name, value in variables.items())
     script += f"set -eu\n{functions_of(SERVICES)}\ninstall_configuration {root} {request.param}\n"
     subprocess.run(["sh", "-c", script], check=True, timeout=60)

@@ -80,6 +80,7 @@ PYTHON_STANDARD_LIBRARY = " \
     python3-crypt \
     python3-datetime \
     python3-difflib \
+    python3-fcntl \
     python3-io \
     python3-json \
     python3-logging \
