@@ -10,7 +10,7 @@ help: ## List the verbs
 setup: ## Install Debian packages (apt) and the locked Python environment (.venv)
 	@scripts/setup test
 
-image: ## Build the production and the development image into build/deploy
+image: ## Build the production and the development image into build/deploy (FLAVOUR=yocto: from source)
 	@scripts/setup build
 	@scripts/build-image
 

@@ -3,7 +3,6 @@
 # time stamp is fixed or follows from the content, since the partition table is measured.
 # Output in ${B}/disk: disk.raw.
 
-
 # 48 MiB holds a UKI of about twice today's size; FAT32 needs at least 33 MiB at one sector a cluster.
 ESP_MEBIBYTES ?= "48"
 ESP_MEBIBYTES[doc] = "Size of the EFI system partition in MiB"

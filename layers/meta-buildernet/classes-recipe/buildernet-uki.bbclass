@@ -6,6 +6,7 @@ UKI_KERNEL ?= ""
 UKI_KERNEL[doc] = "Path of the kernel image"
 UKI_INITRD ?= ""
 UKI_INITRD[doc] = "Path of the initrd"
+# nooelint: oelint.vars.pathhardcode.libdir - of the build root, not of the image
 UKI_STUB ?= "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 UKI_STUB[doc] = "Path of systemd's stub; its version decides what is measured (docs: measurements/README.md)"
 UKI_UNAME ?= ""

@@ -2,7 +2,6 @@
 # From a root folder to an erofs file system and its dm-verity hash tree.
 # Input: IMAGE_ROOTFS. Output in ${B}: root.erofs, root.verity, root.hash (hex, without newline).
 
-
 BUILDERNET_RUN ??= ""
 BUILDERNET_RUN[doc] = "Prefix of a command that runs with pinned tools; empty where the tools are native recipes"
 VERITY_SALT ?= "4275696c6465724e657420726f6f742066696c652073797374656d2073616c74"

@@ -64,12 +64,30 @@ def encode_manifest(
     Raises:
         ManifestError: A file that is needed is missing or says nothing.
     """
+    locks = [uv_lock, *(settled / f"{name}.lock.json" for name in sets)]
+    return encode_document(identity, folder, kernel, locks, _pins(settled / "outcome.json", sets))
+
+
+def encode_document(
+    identity: Identity, folder: Path, kernel: str, locks: Collection[Path], pins: dict[str, Any]
+) -> str:
+    """The document, whatever the image was made from.
+
+    Args:
+        identity: What names the image.
+        folder: The deploy folder; what boots is read from its ``events.json``.
+        kernel: Kernel release.
+        locks: Files that pin what was built from, each with a name of its own.
+        pins: Whether they held.
+
+    Raises:
+        ManifestError: A file that is needed is missing or says nothing.
+    """
     try:
         events = json.loads((folder / "events.json").read_text(encoding="utf-8"))
         stub, cmdline = events["stub"], events["cmdline"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ManifestError(f"{folder}/events.json tells neither stub nor command line") from error
-    locks = [uv_lock, *(settled / f"{name}.lock.json" for name in sets)]
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "image": identity.image,
@@ -83,7 +101,7 @@ def encode_manifest(
         "roothash": _root_hash(cmdline),
         "files": _files(folder),
         "locks": {path.name: sha256_of(path) for path in sorted(locks)},
-        "pins": _pins(settled / "outcome.json", sets),
+        "pins": pins,
     }
     return json.dumps(document, indent=2) + "\n"
 

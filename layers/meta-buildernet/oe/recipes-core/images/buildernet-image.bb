@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-SUMMARY = "BuilderNet node, production image"
-DESCRIPTION = "A small systemd system as an erofs root. \
-Services, UKI and verity follow with the content of the Yocto flavour."
-LICENSE = "MIT"
+SUMMARY = "The production image: nobody logs in, its operator included"
+DESCRIPTION = "From source; the same content as debian/recipes-core/images/buildernet-image.bb."
 
-inherit core-image
+require buildernet-image.inc
 
-IMAGE_INSTALL = "packagegroup-core-boot"
-# Empty on purpose: every feature is one more thing in a measured image.
-IMAGE_FEATURES = ""
-IMAGE_LINGUAS = ""
-IMAGE_FSTYPES = "erofs"
+BUILDERNET_VARIANT = "production"
+IMAGE_INSTALL += "buildernet-production"
+
+# Credentials that the host hands in (SMBIOS, fw_cfg, ESP) could bring units, users and settings.
+UKI_CMDLINE:append = " systemd.import_credentials=no"
+
+PRUNED_FILES += "${LOGIN_FILES}"
