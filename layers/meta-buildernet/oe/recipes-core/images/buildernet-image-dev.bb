@@ -16,3 +16,7 @@ IMAGE_INSTALL += "\
     procps \
     simulated-tee \
 "
+
+# QEMU before 8.0 emulates CMPXCHG16B wrongly, which the kernel alone notices (docs/decisions/0009): it goes
+# without, so that HAProxy may have it.
+UKI_CMDLINE:append = " clearcpuid=cx16"
