@@ -23,6 +23,8 @@ LOCKED = re.compile(r"[!*].*|x")
 """Password fields that nothing matches; x points to a shadow file, which is checked too."""
 MAX_EXPOSURE = 2.0
 """`systemd-analyze security`, from 0 (no exposure) to 10; up to 2.0 systemd calls a unit OK."""
+TRIGGERED_UNITS = {"haproxy-certificate.service"}
+"""Started by another unit, never by themselves."""
 OUR_UNITS = sorted(
     path.name for path in (Path(__file__).parents[2] / "services/systemd").glob("*.service")
 )
@@ -101,7 +103,12 @@ def test_only_the_preset_units_are_enabled(entries, root):
     # Units may bring others by Also=; those are parts of what was enabled.
     brought = {name for name in enabled if name.startswith("systemd-network")}
     assert enabled - brought <= wanted
-    assert set(OUR_UNITS) <= enabled
+    assert set(OUR_UNITS) - TRIGGERED_UNITS <= enabled
+
+
+def test_production_takes_no_settings_from_its_host(entries, image):
+    assert b"systemd.import_credentials=no" in image.uki.read_bytes()
+    assert [str(path) for path in entries if path.name == "host-settings.conf"] == []
 
 
 def test_no_account_has_a_password(root):

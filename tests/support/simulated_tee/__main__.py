@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     mount.add_argument("--pad-to", type=int, default=0, help="length of outblob, as Google pads")
     mount.add_argument("--fault", type=_fault, action="append", default=[], help="spoil one quote")
     mount.add_argument("--no-provider", action="store_true", help="as if no TEE was there")
+    mount.add_argument("--collateral", type=Path, help="also write a bundle, before it is mounted")
     mount.set_defaults(run=_mount)
 
     collateral = commands.add_parser("collateral", help="write a bundle valid for 29 days")
@@ -84,14 +85,19 @@ def _mount(arguments: argparse.Namespace) -> None:
         padded_bytes=arguments.pad_to,
     )
     quote = None if arguments.no_provider else platform.quote
+    if arguments.collateral is not None:
+        _write_collateral(arguments.collateral, arguments.chain, int(time.time()))
     tree = ReportTree(quote, faults=arguments.fault)
     serve(tree, arguments.mount_point, on_mounted=_tell_systemd)
 
 
 def _collateral(arguments: argparse.Namespace) -> None:
     at = int(time.time()) if arguments.at is None else arguments.at
-    bundle = encode_bundle([collateral_at(load_chain(arguments.chain), at)])
-    arguments.output.write_text(bundle)
+    _write_collateral(arguments.output, arguments.chain, at)
+
+
+def _write_collateral(path: Path, chain: Path, at: int) -> None:
+    path.write_text(encode_bundle([collateral_at(load_chain(chain), at)]))
 
 
 def _tell_systemd() -> None:

@@ -24,6 +24,8 @@ from buildernet.attestation.node import (
     key_digest,
     sign_possession,
 )
+from buildernet.attestation.policy import Platform
+from buildernet.attestation.policy.measurements_file import encode_own_measurements
 from buildernet.attestation.quote import parse_quote
 from buildernet.base.bounded_file import read_file
 from buildernet.base.errors import BuildernetError
@@ -76,7 +78,6 @@ def register(config: RegistrationConfig, *, now: Callable[[], float] = time.time
     pem = read_file(folder / "cert.pem", limit=_MAX_PEM_BYTES, error=RegistrationError).decode()
     leaf = x509.load_pem_x509_certificate(pem.encode())
     address = None if config.address_file is None else _read_address(config.address_file)
-    _register_certificate(hub, pem, leaf, folder / "key.pem")
     statement = NodeStatement(
         node_id=bytes(12) + (address or key_digest(leaf)[:_ADDRESS_BYTES]),
         tls_key=key_digest(leaf),
@@ -85,9 +86,13 @@ def register(config: RegistrationConfig, *, now: Callable[[], float] = time.time
         timestamp=int(now()),
     )
     quote = TSMQuotes(config.tsm_dir).quote(statement.report_data())
+    registers = parse_quote(quote).body.registers
+    if config.measurements_file is not None:  # before the hub is asked: it needs no hub
+        _write(config.measurements_file, encode_own_measurements(Platform.DCAP_TDX, registers))
+    _register_certificate(hub, pem, leaf, folder / "key.pem")
     document = {
         "node_id": f"0x{statement.node_id.hex()}",
-        "tee_measurement": f"0x{encode_measurement(parse_quote(quote).body.registers).hex()}",
+        "tee_measurement": f"0x{encode_measurement(registers).hex()}",
         "ip_address": statement.ip_address,
         "timestamp": statement.timestamp,
         "attestation_type": "dcap-tdx",
@@ -142,6 +147,19 @@ def _read_address(path: Path) -> bytes:
     if len(address) != _ADDRESS_BYTES:
         raise RegistrationError(f"{path} holds no address", hint="orderflow-proxy writes it")
     return address
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace a file whole, unless it says the same: who watches it need not look again."""
+    try:
+        if path.exists() and path.read_bytes() == data:
+            return
+        new = path.with_name(f".{path.name}.new")
+        new.write_bytes(data)
+        new.chmod(0o644)
+        new.replace(path)
+    except OSError as exc:
+        raise RegistrationError(f"cannot write {path}: {exc.strerror}") from exc
 
 
 def _stamps(config: RegistrationConfig) -> tuple[tuple[int, int] | None, ...]:

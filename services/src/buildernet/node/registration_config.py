@@ -25,6 +25,8 @@ class RegistrationConfig:
     """Holds the address orderflow-proxy signs with; without it none is attested."""
     ip_address: str = ""
     """Where the hub sees this node; empty: the address that its packets leave with."""
+    measurements_file: Path | None = None
+    """Where this machine's own measurements are written, for services that take its like alone."""
     tsm_dir: Path = DEFAULT_BASE
     """Folder of configfs-tsm's reports."""
     interval_s: int = 1200

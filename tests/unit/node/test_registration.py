@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""What a node sends to the hub, and that evidence and proofs in it are about the node itself."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from buildernet.attestation.node import NodeStatement, key_digest, verify_possession
+from buildernet.attestation.policy import parse_measurement_policy
+from buildernet.attestation.quote import parse_quote
+from buildernet.base.errors import ConfigError
+from buildernet.node import registration
+from buildernet.node.errors import RegistrationError
+from buildernet.node.registration_config import RegistrationConfig
+from tests.support.hub_nodes import make_certificate
+from tests.support.minted_chain import Domain, shared_chain
+
+ADDRESS = "0x" + "ab" * 20
+CHALLENGE = b"c" * 40
+NOW = 1_790_000_000
+
+
+class FakeHub:
+    """Remembers what is posted."""
+
+    def __init__(self) -> None:
+        self.posted: dict[str, dict[str, Any]] = {}
+        self.refuse = ""
+
+    def ask(
+        self, _endpoint: str, path: str, document: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        if path == self.refuse:
+            raise RegistrationError("refused")
+        if document is None:
+            return {"challenge": f"0x{CHALLENGE.hex()}"}
+        self.posted[path.rpartition("/")[2]] = document
+        return {}
+
+
+class FakeQuotes:
+    """Quotes of a simulated machine."""
+
+    def __init__(self, _base: Path) -> None: ...
+
+    def quote(self, report_data: bytes) -> bytes:
+        return shared_chain().quote(Domain(report_data=report_data))
+
+
+@pytest.fixture
+def key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.fixture
+def certificate(key):
+    return make_certificate(key)
+
+
+@pytest.fixture
+def config(tmp_path, key, certificate) -> RegistrationConfig:
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "key.pem").write_bytes(pem)
+    (tmp_path / "cert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (tmp_path / "address").write_text(f"{ADDRESS}\n")
+    return RegistrationConfig(
+        certificate_dir=tmp_path,
+        address_file=tmp_path / "address",
+        ip_address="127.0.0.2",
+        measurements_file=tmp_path / "measurements.json",
+    )
+
+
+@pytest.fixture
+def hub(monkeypatch) -> FakeHub:
+    fake = FakeHub()
+    monkeypatch.setattr(registration, "ask_hub", fake.ask)
+    monkeypatch.setattr(registration, "TSMQuotes", FakeQuotes)
+    return fake
+
+
+def test_the_certificate_is_registered_with_proof_of_its_key(config, hub, certificate):
+    registration.register(config, now=lambda: NOW)
+    posted = hub.posted["instance"]
+    assert posted["tls_cert"] == certificate.public_bytes(Encoding.PEM).decode()
+    proof = bytes.fromhex(posted["tls_cert_signature"][2:])
+    verify_possession(certificate, proof, challenge=CHALLENGE)
+
+
+def test_the_evidence_is_about_this_key_address_and_moment(config, hub, certificate):
+    registration.register(config, now=lambda: NOW + 0.9)
+    posted = hub.posted["tee_attestation"]
+    statement = NodeStatement(
+        node_id=bytes(12) + bytes.fromhex(ADDRESS[2:]),
+        tls_key=key_digest(certificate),
+        address=bytes.fromhex(ADDRESS[2:]),
+        ip_address="127.0.0.2",
+        timestamp=NOW,
+    )
+    quote = parse_quote(bytes.fromhex(posted["tee_attestation"][2:]))
+    assert quote.body.report_data == statement.report_data()
+    assert posted["node_id"] == f"0x{statement.node_id.hex()}"
+    assert posted["ecdsa_pubkey_address"] == ADDRESS
+    assert (posted["timestamp"], posted["ip_address"]) == (NOW, "127.0.0.2")
+    assert len(bytes.fromhex(posted["tee_measurement"][2:])) == 5 * 48
+
+
+def test_own_measurements_are_written_though_the_hub_refuses(config, hub):
+    hub.refuse = "/api/l1-builder/v1/register_credentials/instance/challenge"
+    with pytest.raises(RegistrationError, match="refused"):
+        registration.register(config)
+    policy = parse_measurement_policy((config.certificate_dir / "measurements.json").read_bytes())
+    assert len(policy.records) == 1
+    assert hub.posted == {}
+
+
+def test_own_measurements_stay_the_same_file(config, hub):
+    registration.register(config)
+    before = (config.certificate_dir / "measurements.json").stat()
+    registration.register(config)
+    assert (config.certificate_dir / "measurements.json").stat().st_mtime_ns == before.st_mtime_ns
+
+
+@pytest.mark.parametrize("text", ["", "0x12", "zz" * 20, "0x" + "ab" * 21])
+def test_without_an_address_nothing_is_registered(config, hub, text):
+    (config.certificate_dir / "address").write_text(text)
+    with pytest.raises(RegistrationError, match="holds no address"):
+        registration.register(config)
+    assert hub.posted == {}
+
+
+def test_a_wrong_setting_is_refused():
+    with pytest.raises(ConfigError, match="ip_address"):
+        RegistrationConfig(ip_address="nowhere")
+    with pytest.raises(ConfigError, match="interval_s"):
+        RegistrationConfig(interval_s=0)
