@@ -13,14 +13,13 @@ from cryptography import x509
 from prometheus_client import CollectorRegistry
 
 from buildernet.attestation.node import verify_possession
-from buildernet.base.errors import BuildernetError
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.signature import SigningKey, verify_body
 from buildernet.orderflow_proxy import delivery as delivery_module
 from buildernet.orderflow_proxy import hub as hub_module
 from buildernet.orderflow_proxy.delivery import DeliverySettings, Running, delivering
 from buildernet.orderflow_proxy.order import UnknownPeerError
-from buildernet.orderflow_proxy.peer import Peer
+from buildernet.orderflow_proxy.peer import Peer, PeerRefusedError
 from buildernet.orderflow_proxy.peers import believe_hub
 from tests.support.orderflow_delivery import Ledger, make_brisk
 from tests.support.orderflow_nodes import (
@@ -191,24 +190,34 @@ async def test_peer_whose_evidence_is_refused_neither_gets_nor_gives() -> None:
     hub, certificate = Hub(), make_certificate()
     asked: list[str] = []
 
-    async def verify(peer: Peer) -> None:
+    async def verify(peer: Peer) -> Peer:
         asked.append(peer.name)
+        if peer.name == "spoiled":
+            raise RuntimeError("a defect")
         if peer.evidence is None:
-            raise BuildernetError("no evidence")
+            raise PeerRefusedError("missing", "no evidence")
+        return peer
 
     async with (
         running(Node(), certificate=certificate) as node,
-        node_of(hub, verify=verify) as (run, _, _),
+        node_of(hub, verify=verify) as (run, ledger, _),
     ):
         hub.entries = [
             entry("without", node, certificate, "0x" + "01" * 20),
+            entry("spoiled", node, certificate, "0x" + "03" * 20),
             {**entry("proved", node, certificate, "0x" + "02" * 20), "tee_attestation": "0x00"},
         ]
         await until(lambda: list(run.peers.links) == ["proved"])
         await hub.refreshed()
-        with pytest.raises(UnknownPeerError):
-            run.peers.authorise(Address(b"\x01" * 20))
-        assert asked.count("proved") == 1  # unchanged: not again
+        for signer in (b"\x01", b"\x03"):
+            with pytest.raises(UnknownPeerError):
+                run.peers.authorise(Address(signer * 20))
+        assert ledger.refused("missing") > 0 < ledger.refused("failed")
+        hub.status = 500  # nobody to ask for a new list, but what is known still ages
+        await hub.refreshed()
+        seen = asked.count("proved")
+        await until(lambda: asked.count("proved") > seen)
+        assert list(run.peers.links) == ["proved"]
 
 
 @pytest.mark.parametrize("challenges", [True, False])

@@ -46,6 +46,11 @@ class Ledger:
                         found[labels["reason"]] = int(sample.value)
         return found
 
+    def refused(self, reason: str) -> int:
+        """How many entries of lists were refused for a reason."""
+        name = "orderflow_proxy_peer_entries_refused_total"
+        return int(self._registry.get_sample_value(name, {"reason": reason}) or 0)
+
     def accepted(self, peer: str) -> int:
         return self.count("accepted_total", peer=peer)
 

@@ -95,6 +95,41 @@ class Peering:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """Table `[evidence]`: what the peers of the hub's list must prove to this node."""
+
+    measurements: Path | None = None
+    """Images that peers may run, in any published form; read again when it changes."""
+    dangerously_trust_hub: bool = False
+    """Believe the hub's list without evidence, whatever else stands here: whoever runs the hub can
+    then have all orders sent to himself."""
+    max_age_s: int = 3600
+    """Older evidence proves nothing; nodes make it anew every 20 minutes."""
+    collateral: Path | None = None
+    """File with collateral in any known form; nothing is fetched then."""
+    pccs_url: str | None = None
+    """Where collateral is fetched; Intel's own service by default."""
+    collateral_dir: Path | None = None
+    """Where fetched collateral is kept over a restart; nowhere by default."""
+    trust_root: Path | None = None
+    """PEM or DER of a root to believe instead of Intel's; for simulated hardware."""
+    override_azure_outdated_tcb: bool = False
+    """Take OutOfDate platforms, which Azure's hosts often are."""
+
+    def __post_init__(self) -> None:
+        require_range("max_age_s", self.max_age_s, low=60, high=7 * 86_400)
+
+    def require_decision(self) -> None:
+        """Raise `ConfigError` unless it says what peers must prove."""
+        if self.measurements is None and not self.dangerously_trust_hub:
+            raise ConfigError(
+                "nothing says which images the peers of the hub may run",
+                hint="set evidence.measurements to a file of measurements; or, for a hub that"
+                " passes on no evidence, evidence.dangerously_trust_hub",
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Archive:
     """Table `[archive]`: the redistribution archive and what waits for it on disk."""
 
@@ -183,6 +218,7 @@ class ReceiverConfig:
     listen: Listen = field(default_factory=Listen)
     builder: Builder = field(default_factory=Builder)
     peering: Peering = field(default_factory=Peering)
+    evidence: Evidence = field(default_factory=Evidence)
     archive: Archive = field(default_factory=Archive)
     limits: Limits = field(default_factory=Limits)
     logging: Logging = field(default_factory=Logging)

@@ -33,7 +33,7 @@ from buildernet.orderflow_proxy.peers import PeerSet, VerifyPeer, believe_hub
 from buildernet.orderflow_proxy.sending.forms import BatchEncoder
 from buildernet.orderflow_proxy.sending.head import ChainHead
 from buildernet.orderflow_proxy.sending.link import Link
-from buildernet.orderflow_proxy.sending.metrics import DeliveryMetrics
+from buildernet.orderflow_proxy.sending.metrics import ENTRY, DeliveryMetrics
 from buildernet.orderflow_proxy.sending.parcel import pack
 
 DRAIN_S: Final = 3.0
@@ -160,7 +160,7 @@ async def delivering(
         settings: Where everything is.
         key: This node's.
         registry: Gets the metrics.
-        verify: Judges the evidence of peers.
+        verify: Judges the peers of the hub's list; those of a file are taken as they are.
 
     Raises:
         ConfigError: An endpoint is no http URL, or the file of static peers cannot be used.
@@ -178,7 +178,7 @@ async def delivering(
         metrics=metrics,
         connections=settings.connections_per_peer,
         on_pin_mismatch=wake.set,
-        verify=verify,
+        verify=verify if settings.static_peers is None else believe_hub,
     )
     if settings.static_peers is not None:
         await peers.apply(load_static_peers(settings.static_peers))
@@ -267,7 +267,9 @@ async def follow_peers(
     registrar: Registrar | None = None,
     every_s: float = REFRESH_S,
 ) -> None:
-    """Keep the list of peers fresh; runs until cancelled. A failed fetch keeps the last list.
+    """Keep the list of peers fresh; runs until cancelled.
+
+    A failed fetch keeps the last list, as long as the evidence in it is young enough.
 
     Args:
         fetch: One attempt.
@@ -286,9 +288,10 @@ async def follow_peers(
         except BuildernetError as exc:
             metrics.hub_errors.inc()
             _log.warning("peers_not_refreshed reason=%s", exc)
+            await peers.review()
         else:
             for reason in listed.refused:
-                metrics.peers_refused.inc()
+                metrics.peers_refused.labels(ENTRY).inc()
                 _log.warning("peer_entry_refused %s", reason)
             found_self = await peers.apply(listed.peers)
             if registrar is not None and listed.peers and not found_self:

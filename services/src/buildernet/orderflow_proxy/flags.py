@@ -109,6 +109,20 @@ _PEERING: Final = (
     ),
 )
 
+_EVIDENCE: Final = (
+    Flag(
+        ("--peer-measurements",),
+        "evidence.measurements",
+        "file with the images that peers of the hub's list may run",
+    ),
+    Flag(
+        ("--dangerously-trust-hub",),
+        "evidence.dangerously_trust_hub",
+        "believe the hub's list without evidence",
+        boolean=True,
+    ),
+)
+
 _ARCHIVE: Final = (
     Flag(
         ("--orderflow-archive-endpoint",),
@@ -200,4 +214,13 @@ _IGNORED: Final = tuple(
     )
 )
 
-RECEIVER: Final = (*_LISTEN, *_BUILDER, *_PEERING, *_ARCHIVE, *_LIMITS, *_LOGGING, *_IGNORED)
+RECEIVER: Final = (
+    *_LISTEN,
+    *_BUILDER,
+    *_PEERING,
+    *_EVIDENCE,
+    *_ARCHIVE,
+    *_LIMITS,
+    *_LOGGING,
+    *_IGNORED,
+)

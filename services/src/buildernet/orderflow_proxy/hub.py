@@ -110,6 +110,11 @@ class HubClient:
         if status == HTTPStatus.FORBIDDEN:
             _log.warning("hub_refuses_us: not registered or not active; no peers")
             return PeerList((), ())
+        if status == HTTPStatus.NOT_FOUND and self._list is PeerListKind.EVIDENCE:
+            raise HubError(
+                "the hub passes on no evidence (404)",
+                hint="a hub that is not ours needs evidence.dangerously_trust_hub",
+            )
         if status != HTTPStatus.OK:
             raise HubError(f"hub answers {status} to {self._list}")
         return parse_peers(body)

@@ -49,6 +49,18 @@ class PeerListError(BuildernetError):
     """A list of peers is no JSON array within its limits."""
 
 
+class PeerRefusedError(BuildernetError):
+    """A peer of a list is not believed.
+
+    Attributes:
+        reason: Label of the metric that counts it; one of few.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """One other node."""

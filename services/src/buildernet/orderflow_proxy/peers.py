@@ -5,16 +5,16 @@ A new list changes only what differs. A peer that stays keeps its queue; one who
 certificate stay keeps its connections too. One that left loses both, and what waited is counted.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from buildernet.base.errors import BuildernetError
 from buildernet.ethereum.address import Address
 from buildernet.net.pinning import PinnedPeer
 from buildernet.orderflow_proxy.order import UnknownPeerError
-from buildernet.orderflow_proxy.peer import Peer
+from buildernet.orderflow_proxy.peer import Peer, PeerRefusedError
 from buildernet.orderflow_proxy.sending.forms import BatchEncoder, NodeForm
 from buildernet.orderflow_proxy.sending.head import ChainHead
 from buildernet.orderflow_proxy.sending.link import Link
@@ -24,14 +24,15 @@ from buildernet.orderflow_proxy.sending.pool import Target
 FLASHBOTS: Final = "flashbots"
 """The name of Flashbots' own sender, which is no node."""
 
-VerifyPeer = Callable[[Peer], Awaitable[None]]
-"""Verifies a peer's evidence; raises BuildernetError when it is not to be believed."""
+VerifyPeer = Callable[[Peer], Awaitable[Peer]]
+"""Returns a peer as far as it is to be believed; raises PeerRefusedError when it is not at all."""
 
 _log = logging.getLogger(__name__)
 
 
-async def believe_hub(_peer: Peer) -> None:
-    """Take every entry: the hub vouches for it. The default until evidence is demanded."""
+async def believe_hub(peer: Peer) -> Peer:
+    """Take every entry as it is: whoever wrote the list vouches for it."""
+    return peer
 
 
 class PeerSet:
@@ -61,7 +62,7 @@ class PeerSet:
             metrics: Counts.
             connections: Most of them to one peer.
             on_pin_mismatch: Called when a peer shows another certificate than the list has.
-            verify: Asked about every new or changed entry before it counts.
+            verify: Asked about every entry of every list before it counts; remembers by itself.
         """
         self._own = own
         self._own_name = _plain_name(own_name)
@@ -74,6 +75,7 @@ class PeerSet:
         self._verify = verify
         self._peers: dict[str, Peer] = {}
         self._links: dict[str, Link] = {}
+        self._refusals: dict[str, str] = {}
         self._names: dict[bytes, str] = {}
 
     @property
@@ -101,14 +103,17 @@ class PeerSet:
             Whether our own entry was in it.
         """
         found_self = False
-        wanted: dict[str, Peer] = {}
+        others: list[Peer] = []
         for peer in listed:
             if peer.address == self._own:
                 found_self = True
             elif self._own_name and _plain_name(peer.name) == self._own_name:
                 _log.info("own_entry_has_another_key peer=%s", peer.name)  # of an earlier start
-            elif await self._is_believed(peer):
-                wanted[peer.name] = peer
+            else:
+                others.append(peer)
+        believed = await asyncio.gather(*map(self._believe, others))  # one slow peer delays none
+        wanted = {peer.name: peer for peer in believed if peer is not None}
+        self._refusals = {p.name: why for p in others if (why := self._refusals.get(p.name))}
         for name in [*self._peers]:
             if name not in wanted:
                 await self._remove(name)
@@ -124,17 +129,26 @@ class PeerSet:
             await self._remove(name)
         self._names = {}
 
-    async def _is_believed(self, peer: Peer) -> bool:
-        known = self._peers.get(peer.name)
-        if known == peer and known.evidence == peer.evidence:
-            return True
+    async def review(self) -> None:
+        """Ask about the peers of the last list again: evidence ages while the hub is away."""
+        await self.apply([*self._peers.values()])
+
+    async def _believe(self, peer: Peer) -> Peer | None:
         try:
-            await self._verify(peer)
-        except BuildernetError as exc:
-            self._metrics.peers_refused.inc()
-            _log.warning("peer_refused peer=%s reason=%s", peer.name, exc)
-            return False
-        return True
+            believed = await self._verify(peer)
+        except PeerRefusedError as exc:
+            reason, why = exc.reason, str(exc)
+        except Exception as exc:  # a defect of ours must not cost the other peers
+            reason, why = "failed", f"{type(exc).__name__}: {exc}"
+        else:
+            if self._refusals.pop(peer.name, None) is not None:
+                _log.info("peer_believed_again peer=%s", peer.name)
+            return believed
+        self._metrics.peers_refused.labels(reason).inc()
+        if self._refusals.get(peer.name) != why:  # said once, counted each time
+            _log.warning("peer_refused peer=%s reason=%s cause=%s", peer.name, reason, why)
+            self._refusals[peer.name] = why
+        return None
 
     async def _set(self, peer: Peer) -> None:
         known, self._peers[peer.name] = self._peers.get(peer.name), peer

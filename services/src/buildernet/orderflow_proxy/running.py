@@ -19,6 +19,9 @@ from buildernet.orderflow_proxy.app import SERVICE, Dependencies, build_app
 from buildernet.orderflow_proxy.archiving import ArchiveForm, archiving
 from buildernet.orderflow_proxy.config import ReceiverConfig
 from buildernet.orderflow_proxy.delivery import DeliverySettings, delivering
+from buildernet.orderflow_proxy.hub import PeerListKind
+from buildernet.orderflow_proxy.peer_evidence import verifying
+from buildernet.orderflow_proxy.peers import VerifyPeer, believe_hub
 
 _READABLE: Final = 0o644
 """An address is no secret; the service that registers it runs as another user."""
@@ -40,7 +43,10 @@ async def run_receiver(config: ReceiverConfig) -> None:
     listen = config.listen
     async with (
         _tls(config) as certificate,
-        delivering(_delivery_settings(config), key=key, registry=http.registry) as running,
+        _verifying(config) as verify,
+        delivering(
+            _delivery_settings(config), key=key, registry=http.registry, verify=verify
+        ) as running,
         archiving(
             config.archive,
             key=key,
@@ -93,6 +99,15 @@ async def _tls(config: ReceiverConfig) -> AsyncIterator[ReloadedCertificate | No
             await watching
 
 
+@asynccontextmanager
+async def _verifying(config: ReceiverConfig) -> AsyncIterator[VerifyPeer]:
+    if not config.peering.hub_endpoint:
+        yield believe_hub  # what stands in a file of peers is the operator's own word
+        return
+    async with verifying(config.evidence) as verify:
+        yield verify
+
+
 def _delivery_settings(config: ReceiverConfig) -> DeliverySettings:
     builder, peering, listen = config.builder, config.peering, config.listen
     return DeliverySettings(
@@ -101,6 +116,9 @@ def _delivery_settings(config: ReceiverConfig) -> DeliverySettings:
         rpc_endpoint=builder.rpc_endpoint,
         hub_endpoint=peering.hub_endpoint,
         static_peers=peering.peers_file,
+        listed=PeerListKind.INSTANCE
+        if config.evidence.dangerously_trust_hub
+        else PeerListKind.EVIDENCE,
         update_interval_s=peering.update_interval_s,
         node_name=peering.node_name,
         forward=peering.forward,

@@ -8,11 +8,17 @@ from buildernet.attestation.policy.measurements import (
     MeasurementRecord,
     Platform,
 )
+from buildernet.attestation.policy.measurements_file import (
+    MeasurementsFile,
+    encode_own_measurements,
+)
 
 __all__ = [
     "MeasurementMatch",
     "MeasurementPolicy",
     "MeasurementRecord",
+    "MeasurementsFile",
     "Platform",
+    "encode_own_measurements",
     "parse_measurement_policy",
 ]

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from buildernet.attestation.errors import DigestError, PolicyError
 from buildernet.attestation.policy.measurements import (
+    IMAGE_REGISTERS,
     MeasurementPolicy,
     MeasurementRecord,
     Platform,
@@ -42,12 +43,6 @@ _PLATFORMS: Final = {
     "gcp-tdx": Platform.DCAP_TDX,
     "azure-tdx": Platform.AZURE_TDX,
 }
-
-_EVENTS_REGISTERS: Final = {
-    Platform.DCAP_TDX: (Register.MRTD, Register.RTMR1, Register.RTMR2),
-    Platform.AZURE_TDX: (PCRS[4], PCRS[9], PCRS[11]),
-}
-"""What a record made from an events document names: the registers that the image decides alone."""
 
 Json = Mapping[str, Any]  # Any: JSON before it is checked
 
@@ -169,7 +164,7 @@ def _parse_events(document: Json) -> list[MeasurementRecord]:
     stated = _object(document.get("registers"), "registers of the events document")
     name = f"events of UKI {str(document.get('uki_sha256'))[:16]}"
     records = []
-    for platform, registers in _EVENTS_REGISTERS.items():
+    for platform, registers in IMAGE_REGISTERS.items():
         if platform is Platform.AZURE_TDX and document.get("boot") != "gpt":
             continue  # Azure boots from disk only
         if not all(register in stated for register in registers):

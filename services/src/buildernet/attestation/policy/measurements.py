@@ -9,10 +9,11 @@ import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from buildernet.attestation.errors import MeasurementMismatchError, PolicyError, VerificationError
-from buildernet.attestation.registers import Bank, Digest, Register
+from buildernet.attestation.registers import PCRS, Bank, Digest, Register
 
 MEASUREMENT_STEP: Final = "L"
 
@@ -29,6 +30,15 @@ class Platform(StrEnum):
     def bank(self) -> Bank:
         """The hash algorithm of the registers."""
         return Bank.SHA384 if self is Platform.DCAP_TDX else Bank.SHA256
+
+
+IMAGE_REGISTERS: Final[Mapping[Platform, tuple[Register, ...]]] = MappingProxyType(
+    {
+        Platform.DCAP_TDX: (Register.MRTD, Register.RTMR1, Register.RTMR2),
+        Platform.AZURE_TDX: (PCRS[4], PCRS[9], PCRS[11]),
+    }
+)
+"""What firmware and image decide alone; other registers depend on the size of the machine too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ from buildernet.orderflow_proxy.sending.outbox import DropReason
 _PREFIX: Final = "orderflow_proxy_"
 _BUCKETS_MS: Final = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 125, 250, 500, 1000, 2000, 5000, 10000)
 
+ENTRY: Final = "entry"
+"""Why an entry is refused that is no entry; other reasons are the verifier's."""
+
 
 class DeliveryMetrics:
     """The metrics of every destination; those that the Go proxy has keep its names."""
@@ -95,7 +98,8 @@ class DeliveryMetrics:
         self.peers = Gauge(f"{_PREFIX}peers", "Other nodes that orders go to.", registry=registry)
         self.peers_refused = Counter(
             f"{_PREFIX}peer_entries_refused",
-            "Entries of the hub's list that could not be used.",
+            "Entries of the hub's list that could not be used, by reason.",
+            ["reason"],
             registry=registry,
         )
 
