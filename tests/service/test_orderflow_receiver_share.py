@@ -110,7 +110,7 @@ async def test_what_our_encoder_writes_is_taken(receiver):
     await receiver.call("eth_sendBundle", bundle())
     (order,) = receiver.neighbours.orders
     body = share.encode_request(
-        [share.encode_entry(order)], key=PEER, target_block=0x1312D00, timestamp=now()
+        [share.encode_entry(order, now_s=now())], key=PEER, target_block=0x1312D00, timestamp=now()
     )
     async with receiving() as other:
         assert (await send(other, body)).json["success"]

@@ -29,7 +29,9 @@ ORDER = Order(
     replacement=None,
     received_at_us=NOW * 1_000_000 + 7,
 )
-BODY = share.encode_request([share.encode_entry(ORDER)] * 3, key=KEY, target_block=1, timestamp=NOW)
+BODY = share.encode_request(
+    [share.encode_entry(ORDER, now_s=NOW)] * 3, key=KEY, target_block=1, timestamp=NOW
+)
 
 
 def changed(**members: object) -> bytes:
@@ -48,6 +50,14 @@ def test_a_request_comes_back():
     assert [bytes(e.params) for e in request.entries] == [ORDER.params] * 3
     assert request.entries[0].priority == "high"
     assert request.entries[0].timestamp == NOW
+
+
+def test_an_order_that_came_before_the_clock_was_set_back_is_not_from_the_future():
+    entry = share.encode_entry(ORDER, now_s=NOW - 3600)
+    body = share.encode_request([entry], key=KEY, target_block=1, timestamp=NOW - 3600)
+    request = share.parse_request(body)
+    share.check_request(request, now_s=NOW - 3600)
+    assert request.entries[0].timestamp == NOW - 3600
 
 
 def test_one_signature_whatever_white_space_and_order_of_members():

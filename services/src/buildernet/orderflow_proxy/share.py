@@ -122,12 +122,18 @@ _RESPONSE: Final = msgspec.json.Decoder(ShareResponse)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-def encode_entry(order: Order) -> bytes:
-    """Return an order as an entry; the same bytes serve every peer."""
+def encode_entry(order: Order, *, now_s: int) -> bytes:
+    """Return an order as an entry; the same bytes serve every peer.
+
+    Args:
+        order: What was received.
+        now_s: Seconds since 1970. The entry's time is not after it: times of arrival go on rising
+            when the clock is set back, and peers refuse what is from the future.
+    """
     return b'{"method":"%b","params":%b,"timestamp":%d,"source":"peer","priority":"%b"}' % (
         order.method.encode(),
         order.params,
-        order.received_at_us // 1_000_000,
+        min(order.received_at_us // 1_000_000, now_s),
         order.priority.encode(),
     )
 

@@ -144,11 +144,12 @@ class BatchEncoder:
         known = self._made.get(name)
         if known is not None:
             return known[1]
+        now_s = int(time())
         body = share.encode_request(
-            [share.encode_entry(parcel.order) for parcel in parcels],
+            [share.encode_entry(parcel.order, now_s=now_s) for parcel in parcels],
             key=self._key,
             target_block=max(parcel.order.target_block or 0 for parcel in parcels),
-            timestamp=int(time()),
+            timestamp=now_s,
         )
         self._made[name] = parcels, body
         if len(self._made) > _REMEMBERED_BATCHES:
