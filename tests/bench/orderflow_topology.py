@@ -7,17 +7,21 @@ They answer at once and cost little, so that what is measured is the proxy.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import psutil
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from buildernet.attested_proxy.certificate import make_identity
 from buildernet.ethereum.signature import SigningKey
 from tests.bench.proxies import OPEN, RunningProxy, wait_for_port
-from tests.support.orderflow_nodes import Certificate, make_certificate
+from tests.support.orderflow_nodes import Certificate
 from tests.support.reference_proxies import (
     TDX_ORDERFLOW_PROXY,
     find_program,
@@ -48,6 +52,7 @@ http {{
   server {{
     listen 127.0.0.1:{plain};
     location = /api/l1-builder/v1/builders {{ alias {folder}/builders.json; }}
+    location ~ /challenge$ {{ return 404; }}
     location /api/ {{ return 200; }}
     location / {{ return 200 '{answer}'; }}
   }}
@@ -67,7 +72,7 @@ http {{
   }}
 }}
 """
-_PEER: Final = """server {{ listen 127.0.0.1:{port} ssl;
+_PEER: Final = """server {{ listen 127.0.0.1:{port} ssl; access_log {folder}/peers.log;
     location /orderflow/ {{ return 404; }} location / {{ return 200 '{answer}'; }} }}"""
 
 
@@ -88,15 +93,28 @@ class Neighbours:
     single: int
     """The same, but without the route of shared batches."""
 
-    def name_peers(self, ports: tuple[int, ...]) -> None:
-        """Write what the hub answers: these peers, and the proxy that is measured."""
+    def name_peers(self, ports: tuple[int, ...], *, to_second: bool = False) -> None:
+        """Write what the hub answers.
+
+        Args:
+            ports: Of the peers.
+            to_second: The list is for a second proxy too: it knows the one that is measured.
+        """
         addresses = [SigningKey(bytes([number + 1]) * 32).address for number in range(len(ports))]
         entries = [
             self._entry(f"peer_{port}", f"127.0.0.1:{port}", str(address))
             for port, address in zip(ports, addresses, strict=True)
         ]
-        entries.append(self._entry("measured", "127.0.0.1:1", str(OWN_KEY.address)))
+        if to_second:
+            entries.append(self._entry("measured", "127.0.0.1:1", str(OWN_KEY.address)))
         (self.folder / "builders.json").write_text(json.dumps(entries))
+
+    def count_at_peers(self) -> int:
+        """Return how many orders the peers took since the last call."""
+        log = self.folder / "peers.log"
+        count = log.read_text().count('"POST / ')
+        os.truncate(log, 0)
+        return count
 
     def _entry(self, name: str, address: str, signer: str) -> dict[str, object]:
         pem = self.certificate.pem
@@ -121,11 +139,12 @@ def neighbours(folder: Path, most_peers: int) -> Iterator[Neighbours]:
         raise FileNotFoundError("nginx is not installed: see scripts/apt/bench.txt")
     found = Neighbours(
         folder,
-        make_certificate("127.0.0.1"),
+        _make_certificate(),
         free_port(),
         tuple(free_port() for _ in range(most_peers)),
         *(free_port() for _ in range(3)),
     )
+    folder.chmod(0o711)  # nginx's workers are nobody when the bench runs as root
     (folder / "cert.pem").write_text(found.certificate.pem)
     (folder / "key.pem").write_text(found.certificate.key_pem)
     (folder / "key.pem").chmod(0o600)
@@ -133,13 +152,22 @@ def neighbours(folder: Path, most_peers: int) -> Iterator[Neighbours]:
     (folder / "signer").chmod(0o600)
     found.name_peers(())
     ports = {name: getattr(found, name) for name in ("plain", "second", "batching", "single")}
-    peers = "\n  ".join(_PEER.format(port=port, answer=_ANSWER) for port in found.peers)
+    peers = "\n  ".join(
+        _PEER.format(port=port, answer=_ANSWER, folder=folder) for port in found.peers
+    )
     text = _NGINX.format(folder=folder, open=OPEN, answer=_ANSWER, peers=peers, **ports)
     (folder / "nginx.conf").write_text(text)
     command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "/dev/null"]
     with running(command, log=folder / "nginx.log"):
         wait_for_port(found.plain)
         yield found
+
+
+def _make_certificate() -> Certificate:
+    """Make one that names its address: the Go proxy refuses to send to another."""
+    identity = make_identity(["127.0.0.1"], now=datetime.now(UTC))
+    key = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return Certificate(identity.pem.decode(), key.decode())
 
 
 @contextmanager

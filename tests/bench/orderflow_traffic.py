@@ -73,7 +73,7 @@ def _beside_the_reference(around: Neighbours) -> Iterator[Figure]:
         for label, (size, count) in SIZES.items():
             what = f"{label}, {peers} peers"
             for name in (OURS, GO):
-                figures = _one(around, name, size, count, what)
+                figures = _one(around, name, size, count, what, peers)
                 for figure in figures:
                     taken[name, figure.name.removeprefix(f"{name}: ")] = figure
                     yield figure
@@ -85,12 +85,16 @@ def _beside_the_reference(around: Neighbours) -> Iterator[Figure]:
 
 
 def _one(
-    around: Neighbours, name: str, size: int, count: int, what: str
+    around: Neighbours, name: str, size: int, count: int, what: str, peers: int
 ) -> tuple[Figure, Figure, Figure]:
     def rate() -> float:
         requests = make_requests(count, size)
+        around.count_at_peers()
         with run_proxy(name, around, builder=around.plain) as proxy:
-            return count / _processor_s(proxy, requests)
+            rate = count / _processor_s(proxy, requests)
+        if (arrived := around.count_at_peers()) < count * peers:
+            raise ConnectionError(f"the peers took {arrived} orders, not {count * peers}")
+        return rate
 
     measured = take(f"{name}: {what}, per core", "/s", rate)
     try:
@@ -118,7 +122,7 @@ def _batches(around: Neighbours) -> Iterator[Figure]:
         ("shared batches", around.batching),
         ("a request per order", around.single),
     ):
-        around.name_peers((port,))
+        around.name_peers((port,), to_second=True)
 
         def rate() -> float:
             with run_second(around), run_proxy(OURS, around, builder=around.plain) as proxy:
