@@ -77,7 +77,7 @@ async def post_rpc(request: web.Request) -> web.Response:
     except JsonRpcError as exc:
         reply = Reply(exc.status, encode_error(None, exc), exc)
     else:
-        side.metrics.body_bytes.labels(side.name).observe(len(body))
+        side.metrics.body_bytes[side.name].observe(len(body))
         _observe_latency(request, side)
         reply = await side.rpc.answer(body, request.headers)
     if reply.error is not None:
@@ -92,7 +92,7 @@ async def post_share(request: web.Request) -> web.Response:
         raise web.HTTPNotFound
     try:
         body = await _read_json(request, limit=share.MAX_REQUEST_BYTES, side=side)
-        side.metrics.body_bytes.labels("share").observe(len(body))
+        side.metrics.body_bytes["share"].observe(len(body))
         _observe_latency(request, side)
         return _answer(200, await side.sharing.receive(body))
     except (ShareError, JsonRpcError) as exc:

@@ -150,7 +150,7 @@ class Intake:
         self._record(order)
         if by_user:
             self._memory.scores.count(sender.signer.raw)
-        self._metrics.priorities.labels(order.priority).inc()
+        self._metrics.priorities[order.priority].inc()
         return parsed, Outcome.ACCEPTED
 
     def _parse(self, method: str, params: Sequence[bytes], request: OrderRequest) -> ParsedOrder:

@@ -7,6 +7,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from buildernet.orderflow_proxy.order import OrderPriority
+
 METHODS: Final = frozenset(
     {
         "eth_sendBundle",
@@ -70,25 +72,27 @@ class ReceiverMetrics:
             ["side", "reason"],
             registry=registry,
         )
-        self.priorities = Counter(
+        priorities = Counter(
             "orderflow_proxy_orders_by_priority",
             "Accepted orders by class.",
             ["priority"],
             registry=registry,
         )
+        self.priorities = {each: priorities.labels(each) for each in OrderPriority}
         self.seconds = Histogram(
             "orderflow_proxy_order_seconds",
             "From an order's turn until it was handed to its queues.",
             buckets=_SECONDS,
             registry=registry,
         )
-        self.body_bytes = Histogram(
+        body_bytes = Histogram(
             "orderflow_proxy_request_bytes",
             "Size of request bodies.",
             ["side"],
             buckets=_BYTES,
             registry=registry,
         )
+        self.body_bytes = {each: body_bytes.labels(each) for each in ("user", "system", "share")}
         self.share_orders = Histogram(
             "orderflow_proxy_share_orders",
             "Orders in one request to share.",

@@ -17,7 +17,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from buildernet.net.archive_stream import OrderRecord, ReceiptRecord, Record, encode_record
+from buildernet.net.archive_stream import OrderRecord, ReceiptRecord, encode_record
 from buildernet.orderflow_proxy.order import ArchiveFullError, Order, OrderSource
 from buildernet.orderflow_proxy.spool import (
     Spool,
@@ -94,12 +94,16 @@ class ArchiveRecorder:
         self._disk_failure: str | None = None
         self.fresh = asyncio.Event()
         """Set whenever there is something to send."""
-        self._recorded = Counter(
+        recorded = Counter(
             "orderflow_proxy_archive_records",
             "Records kept for the archive.",
             ["kind"],
             registry=registry,
         )
+        self._recorded = {
+            OrderRecord: recorded.labels("order"),
+            ReceiptRecord: recorded.labels("receipt"),
+        }
         self._lost = Counter(
             "orderflow_proxy_archive_records_lost",
             "Records that could not be kept; orders only when a disk fails for long.",
@@ -134,7 +138,7 @@ class ArchiveRecorder:
         data = encode_record(record)
         if self._held or not self._append(data):
             self._hold(data)
-        self._recorded.labels(type(record).__name__.removesuffix("Record").lower()).inc()
+        self._recorded[type(record)].inc()
         self.fresh.set()
 
     async def run(self) -> None:
@@ -231,7 +235,7 @@ class ArchiveRecorder:
         self._disk_failure = reason
 
 
-def to_record(order: Order, *, head: int | None) -> Record:
+def to_record(order: Order, *, head: int | None) -> OrderRecord | ReceiptRecord:
     """Return what the archive gets of an order: a user's whole, a peer's as a receipt."""
     if order.source is not OrderSource.USER:
         return ReceiptRecord(
