@@ -136,8 +136,11 @@ class Archive:
 
 
 @contextmanager
-def archive(folder: Path, **storage: str | int) -> Iterator[Archive]:
-    """Run an archive in a folder; `storage` overrides settings of that table."""
+def archive(folder: Path, *, hub_url: str = "", **storage: str | int) -> Iterator[Archive]:
+    """Run an archive in a folder; `storage` overrides settings of that table.
+
+    With `hub_url` the builders of that hub may send too; its list is fetched each second.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     settings: dict[str, str | int] = {"data_dir": str(folder / "data"), **storage}
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
@@ -145,6 +148,7 @@ def archive(folder: Path, **storage: str | int) -> Iterator[Archive]:
     config.write_text(
         f'[[senders]]\nname = "{NODE_NAME}"\naddress = "{NODE.address}"\n'
         "[storage]\n" + "\n".join(lines) + "\n"
+        f'[access]\nhub_url = "{hub_url}"\nhub_refresh_s = 1\n'
     )
     port, operator_port = _free_ports()
     command = [sys.executable, "-m", "buildernet.archive", "serve", "--config", str(config)]
