@@ -18,7 +18,7 @@ run: setup ## Boot the development image in QEMU, console on this terminal
 	@scripts/build-image buildernet-image-dev
 	@scripts/run
 
-demo: setup ## Build the image, boot it, compare what was measured, verify it from outside
+demo: setup ## Build the image, boot it, compare what was measured, verify it, send an order
 	@scripts/build-image buildernet-image-dev
 	@$(PY) scripts/demo
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""`make demo` tells an image that is not the published one, names the event and ends non-zero."""
+"""`make demo`: an image that is not the published one is named; an order finds its way."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,9 @@ import pytest
 from tests.harness.tamper import change_command_line, find_uki
 from tests.image.boots import BOOT_SECONDS
 from tests.image.built_root import REPOSITORY
+
+NETWORK_SECONDS = 250
+"""Two machines and a network at once; about 90 s on two idle cores."""
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(600)]
 
@@ -34,3 +38,21 @@ def test_the_demo_names_a_changed_command_line(image, production, tmp_path):
     assert "GET http://127.0.0.1:" in result.stderr, "progress is shown"
     assert "content of section .cmdline: different" in result.stdout
     assert "this is not the published image" in result.stdout
+
+
+def test_an_order_reaches_both_builders_and_the_archive_once(dev_image, tmp_path):
+    """Two nodes that proved themselves to hub and each other; one of them in the machine."""
+    command = [sys.executable, REPOSITORY / "scripts/demo", "--json"]
+    result = subprocess.run(
+        [*command, "--image-dir", dev_image.directory, "--timeout", str(NETWORK_SECONDS)],
+        capture_output=True,
+        text=True,
+        timeout=2 * NETWORK_SECONDS,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr
+    orders = json.loads(result.stdout)["orders"]
+    assert [arrival["times"] for arrival in orders["arrivals"]] == [1, 1, 1]
+    assert orders["problems"] == []
+    assert json.loads(orders["duplicate_answer"])["bundleHash"] == orders["bundle_hash"]

@@ -45,6 +45,7 @@ def development(dev_image, boots, key, tmp_path_factory):
         guest_ports=(SYSTEM_API_PORT, SSH_PORT, ATTESTED_PORT),
         credentials=(("ssh.authorized_keys.root", public),),
         neighbour=True,
+        cx16=True,  # for HAProxy
     )
     with own.read(spec) as reading:
         wait_for_tls(reading.machine, Deadline.after(ATTESTED_SECONDS))

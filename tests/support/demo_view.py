@@ -15,6 +15,7 @@ from buildernet.measure.digests import BANKS
 from buildernet.measure.explain import Comparison, Row, Verdict
 from buildernet.measure.live import LiveRow
 from tests.support.demo_attested import Answer
+from tests.support.demo_orders import OrderResult
 
 STAGES: Final = (
     (r"BdsDxe: (loading|starting) Boot", "the firmware found the UKI on the disk and starts it"),
@@ -103,6 +104,26 @@ def print_answers(answers: Sequence[Answer]) -> None:
         words = {0: "taken", 1: "refused"}.get(answer.status, "not answered")
         sign = "[green]✓" if answer.as_wanted else "[red]✗"
         console.print(f"{sign} {words} (exit {answer.status})[/]")
+
+
+def print_orders(result: OrderResult) -> None:
+    """Print where the searcher's bundle arrived, and what became of its duplicate."""
+    console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
+    table = Table(title="\nA searcher's signed bundle, sent to the machine alone")
+    for heading in ("arrived at", "times", "ms after it was sent"):
+        table.add_column(heading, justify="left" if heading == "arrived at" else "right")
+    for arrival in result.arrivals:
+        table.add_row(arrival.place, str(arrival.times), f"{arrival.milliseconds:.0f}")
+    table.add_row("answer to the searcher", "", f"{result.answer_milliseconds:.0f}", style="dim")
+    console.print(table)
+    console.print(f"bundle {result.bundle_hash}", highlight=False)
+    if result.as_wanted:
+        console.print(
+            "[green]✓ arrived exactly once everywhere; sent again, it was answered the same"
+            " and went nowhere[/]"
+        )
+    for problem in result.problems:
+        console.print(f"[red]✗ {escape(problem)}[/]")
 
 
 def _event_table(comparison: Comparison, width: int) -> Table:
