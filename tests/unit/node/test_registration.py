@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What a node sends to the hub, and that evidence and proofs in it are about the node itself."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from buildernet.attestation.node import NodeStatement, key_digest, verify_posses
 from buildernet.attestation.policy import parse_measurement_policy
 from buildernet.attestation.quote import parse_quote
 from buildernet.base.errors import ConfigError
-from buildernet.node import registration
+from buildernet.node import own_evidence, registration
 from buildernet.node.errors import RegistrationError
 from buildernet.node.registration_config import RegistrationConfig
 from tests.support.hub_nodes import make_certificate
@@ -45,7 +44,10 @@ class FakeHub:
 class FakeQuotes:
     """Quotes of a simulated machine."""
 
-    def __init__(self, _base: Path) -> None: ...
+    def __init__(self, base: Path) -> None:
+        self.base = base
+
+    def check(self) -> None: ...
 
     def quote(self, report_data: bytes) -> bytes:
         return shared_chain().quote(Domain(report_data=report_data))
@@ -79,7 +81,7 @@ def config(tmp_path, key, certificate) -> RegistrationConfig:
 def hub(monkeypatch) -> FakeHub:
     fake = FakeHub()
     monkeypatch.setattr(registration, "ask_hub", fake.ask)
-    monkeypatch.setattr(registration, "TSMQuotes", FakeQuotes)
+    monkeypatch.setattr(own_evidence, "TSMQuotes", FakeQuotes)
     return fake
 
 
@@ -131,6 +133,13 @@ def test_without_an_address_nothing_is_registered(config, hub, text):
     with pytest.raises(RegistrationError, match="holds no address"):
         registration.register(config)
     assert hub.posted == {}
+
+
+def test_a_machine_without_a_tee_is_told_so(config, hub, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(own_evidence, "azure_quotes", lambda _post: None)
+    with pytest.raises(RegistrationError, match="gives no evidence: no TDX guest at"):
+        own_evidence.make_evidence(bytes(64), tsm_dir=config.certificate_dir / "none" / "none")
 
 
 def test_a_wrong_setting_is_refused():

@@ -17,21 +17,19 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from buildernet.attestation.issue.tsm import TSMQuotes
 from buildernet.attestation.node import (
     NodeStatement,
     encode_measurement,
     key_digest,
     sign_possession,
 )
-from buildernet.attestation.policy import Platform
 from buildernet.attestation.policy.measurements_file import encode_own_measurements
-from buildernet.attestation.quote import parse_quote
 from buildernet.base.bounded_file import read_file
 from buildernet.base.errors import BuildernetError
 from buildernet.node.errors import RegistrationError
 from buildernet.node.haproxy import read_pair
 from buildernet.node.hub_request import ask_hub
+from buildernet.node.own_evidence import make_evidence
 from buildernet.node.registration_config import RegistrationConfig
 
 FIRST_PAUSE_S: Final = 1.0
@@ -85,19 +83,18 @@ def register(config: RegistrationConfig, *, now: Callable[[], float] = time.time
         ip_address=config.ip_address or find_own_address(),
         timestamp=int(now()),
     )
-    quote = TSMQuotes(config.tsm_dir).quote(statement.report_data())
-    registers = parse_quote(quote).body.registers
+    own = make_evidence(statement.report_data(), tsm_dir=config.tsm_dir)
     if config.measurements_file is not None:  # before the hub is asked: it needs no hub
-        _write(config.measurements_file, encode_own_measurements(Platform.DCAP_TDX, registers))
+        _write(config.measurements_file, encode_own_measurements(own.platform, own.registers))
     _register_certificate(hub, pem, leaf, folder / "key.pem")
     document = {
         "node_id": f"0x{statement.node_id.hex()}",
-        "tee_measurement": f"0x{encode_measurement(registers).hex()}",
+        "tee_measurement": f"0x{encode_measurement(own.registers).hex()}",
         "ip_address": statement.ip_address,
         "timestamp": statement.timestamp,
-        "attestation_type": "dcap-tdx",
+        "attestation_type": own.attestation_type,
         "tls_certificate": pem,
-        "tee_attestation": f"0x{quote.hex()}",
+        "tee_attestation": f"0x{own.evidence.hex()}",
     }
     if address is not None:
         document["ecdsa_pubkey_address"] = f"0x{address.hex()}"
