@@ -16,6 +16,12 @@ IMPORT_SECONDS: Final = 60
 STANDARD_LIBRARY_ONLY: Final = [
     "base", "measure", "node", "attestation.registers", "attestation.event_log",
 ]  # fmt: skip
+WITH_LIBRARIES: Final = {
+    "buildernet.node.own_evidence",
+    "buildernet.node.registration",
+    "buildernet.node.registration_config",
+}
+"""Imported by one subcommand that runs when everything is up."""
 IMPORT_THEM: Final = "import sys, importlib; [importlib.import_module(n) for n in sys.argv[2:]]"
 
 
@@ -45,9 +51,8 @@ def test_every_module_imports_without_a_warning() -> None:
 @pytest.mark.parametrize("package", STANDARD_LIBRARY_ONLY)
 def test_imports_with_the_standard_library_alone(package: str) -> None:
     code = IMPORT_THEM.replace("; ", "; sys.path.insert(0, sys.argv[1]); ", 1)
-    assert (
-        import_in_new_interpreter(["-I", "-S", "-W", "error"], code, modules_below(package)) == ""
-    )
+    modules = [name for name in modules_below(package) if name not in WITH_LIBRARIES]
+    assert import_in_new_interpreter(["-I", "-S", "-W", "error"], code, modules) == ""
 
 
 def test_missing_package_is_noticed() -> None:

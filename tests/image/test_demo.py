@@ -42,9 +42,9 @@ def test_the_demo_names_a_changed_command_line(image, production, tmp_path):
 
 def test_an_order_reaches_both_builders_and_the_archive_once(dev_image, tmp_path):
     """Two nodes that proved themselves to hub and each other; one of them in the machine."""
-    command = [sys.executable, REPOSITORY / "scripts/demo", "--json"]
+    command = [sys.executable, str(REPOSITORY / "scripts/demo"), "--json"]
     result = subprocess.run(
-        [*command, "--image-dir", dev_image.directory, "--timeout", str(NETWORK_SECONDS)],
+        [*command, f"--image-dir={dev_image.directory}", f"--timeout={NETWORK_SECONDS}"],
         capture_output=True,
         text=True,
         timeout=2 * NETWORK_SECONDS,

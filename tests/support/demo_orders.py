@@ -128,15 +128,13 @@ def send_and_follow(
         result = searcher.send(first)
         answered = (time.perf_counter() - started) * _MILLISECONDS
         archived = _wait_for(lambda: _archived(network, result["bundleHash"]))
-        for builder in network.builders:
-            _wait_for(lambda builder=builder: builder.times_of(first["txs"][0]))
+        _wait_for(lambda: _at_all(network, first))
         say("the searcher sends the same bundle again, then another one")
         again = searcher.send(first)
         last = searcher.send(marker)
         # What comes after the duplicate has arrived everywhere: so would the duplicate have.
         _wait_for(lambda: _archived(network, last["bundleHash"]))
-        for builder in network.builders:
-            _wait_for(lambda builder=builder: builder.times_of(marker["txs"][0]))
+        _wait_for(lambda: _at_all(network, marker))
     finally:
         searcher.close()
     arrivals = [_at_builder(builder, first["txs"][0], started) for builder in network.builders]
@@ -162,6 +160,10 @@ def make_bundle(number: int) -> dict[str, Any]:
 
     transaction = "0x" + make_transaction(2, value=U256(number)).hex()
     return {"txs": [transaction], "blockNumber": hex(HEAD + 2)}
+
+
+def _at_all(network: Network, bundle: dict[str, Any]) -> bool:
+    return all(builder.times_of(bundle["txs"][0]) for builder in network.builders)
 
 
 def _at_builder(builder: BuilderStandIn, transaction: str, started: float) -> Arrival:

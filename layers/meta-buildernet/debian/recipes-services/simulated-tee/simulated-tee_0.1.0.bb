@@ -6,8 +6,8 @@ DESCRIPTION = "Its keys are in the source tree, so its quotes prove nothing to a
 FILESEXTRAPATHS:prepend := "${BUILDERNET_ROOT}/tests:${BUILDERNET_ROOT}/services/src/buildernet:${BUILDERNET_ROOT}/layers/meta-buildernet/files:"
 SRC_URI = "file://support/simulated_tee file://support/minted_chain.py file://support/minted_pki.py \
     file://measure file://simulated-tee.service \
-    file://simulated-tee.conf file://simulated-tee-client.conf file://simulated-tee-registration.conf \
-    file://simulated-tee-peers.conf"
+    file://simulated-tee.conf file://simulated-tee.client.conf file://simulated-tee.registration.conf \
+    file://simulated-tee.peers.conf"
 
 do_install() {
     # The package keeps the name that it has in the source tree.
@@ -18,9 +18,9 @@ do_install() {
     find ${COMPONENT} -name __pycache__ -prune -exec rm -r {} +
     install -m 0644 ${UNPACKDIR}/simulated-tee.service ${COMPONENT}/usr/lib/systemd/system/
     install_evidence attested-proxy simulated-tee.conf
-    install_evidence attested-proxy-client simulated-tee-client.conf
-    install_evidence node-registration simulated-tee-registration.conf
-    install_evidence orderflow-proxy simulated-tee-peers.conf
+    install_evidence attested-proxy-client simulated-tee.client.conf
+    install_evidence node-registration simulated-tee.registration.conf
+    install_evidence orderflow-proxy simulated-tee.peers.conf
 }
 
 # install_evidence UNIT FILE: where the unit's evidence comes from.
