@@ -176,8 +176,10 @@ async def test_refusals_that_pass_are_tried_again(tmp_path: Path, status: int) -
 
 
 async def test_refused_order_is_dropped_and_counted_and_does_not_spoil_its_batch(
-    tmp_path: Path,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "buildernet.orderflow_proxy.sending.link")
+
     async def refuse_thirteen(request: web.Request) -> web.Response | None:
         body = await request.read()
         if b'"number": 13,' not in body:
@@ -193,6 +195,7 @@ async def test_refused_order_is_dropped_and_counted_and_does_not_spoil_its_batch
             run.delivery.submit(make_order(number))
         await until(lambda: ledger.waiting("peer") == 0)
         assert ledger.dropped("peer") == {"refused": 1}
+        assert "order_refused peer=peer status=400 reason='entry 13 is bad'" in caplog.messages
         assert sorted(peer.numbers) == [n for n in range(40) if n != 13]
         ledger.require_balance("peer")
 

@@ -48,6 +48,8 @@ _BUSY: Final = frozenset({429, 502, 503, 504})
 _LATER: Final = frozenset({401, 403, 408, 421, 500})
 _NOT_SHARING: Final = frozenset({200, 400, 404, 405, 415})
 _OK: Final = 200
+_MAX_SAID_CHARS: Final = 200
+"""Of a reason in the log: one line, whatever a peer writes."""
 
 
 class Verdict(Enum):
@@ -72,6 +74,8 @@ class Judgement:
     """Indices of orders that are not wanted although the rest was delivered."""
     later: frozenset[int] = frozenset()
     """Indices of orders to be sent again although the rest was delivered."""
+    said: str = ""
+    """Why, as the destination puts it; for the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +225,12 @@ class NodeForm:
             return Judgement(Verdict.AGAIN)
         if response.success and status == _OK:
             later = {r.index for r in response.refused if r.error == BUILDER_FULL}
-            refused = {r.index for r in response.refused} - later
-            return Judgement(Verdict.DELIVERED, frozenset(refused), frozenset(later))
+            errors = {r.index: r.error for r in response.refused if r.index not in later}
+            said = next(iter(errors.values()), "")[:_MAX_SAID_CHARS]
+            return Judgement(Verdict.DELIVERED, frozenset(errors), frozenset(later), said)
         # One order that breaks a rule of the request as a whole must not take others with it.
-        return Judgement(Verdict.REFUSED if alone else Verdict.AGAIN)
+        verdict = Verdict.REFUSED if alone else Verdict.AGAIN
+        return Judgement(verdict, said=(response.error or "")[:_MAX_SAID_CHARS])
 
 
 class _RpcError(msgspec.Struct):
@@ -249,7 +255,8 @@ def judge_json_rpc(answer: Answer) -> Judgement:
     if error is None:
         return Judgement(Verdict.DELIVERED)
     waiting = error.message.startswith(UNKNOWN_PEER)
-    return Judgement(Verdict.LATER if waiting else Verdict.REFUSED)
+    verdict = Verdict.LATER if waiting else Verdict.REFUSED
+    return Judgement(verdict, said=error.message[:_MAX_SAID_CHARS])
 
 
 def judge_status(status: int) -> Verdict:

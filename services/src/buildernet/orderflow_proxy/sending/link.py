@@ -253,7 +253,12 @@ class Link:
         if verdict is not Verdict.DELIVERED:
             self.metrics.rpc_errors.inc()
         if verdict is Verdict.REFUSED or judgement.refused:
-            _log.info("order_refused peer=%s status=%d", self.name, answer.status)
+            _log.info(
+                "order_refused peer=%s status=%d reason=%r",
+                self.name,
+                answer.status,
+                judgement.said,
+            )
         if verdict is Verdict.BUSY:
             self._failed(f"status {answer.status}", now)
         if verdict in (Verdict.BUSY, Verdict.LATER, Verdict.AGAIN):
