@@ -13,6 +13,9 @@ SRC_URI = " \
     file://support/minted_pki.py \
     file://simulated-tee.service \
     file://simulated-tee.conf \
+    file://simulated-tee.client.conf \
+    file://simulated-tee.registration.conf \
+    file://simulated-tee.peers.conf \
 "
 S = "${UNPACKDIR}"
 INHIBIT_DEFAULT_DEPS = "1"
@@ -24,13 +27,21 @@ do_compile[noexec] = "1"
 
 do_install() {
     # The package keeps the name that it has in the source tree.
-    install -d ${D}${nonarch_libdir}/simulated-tee/tests \
-        ${D}${systemd_system_unitdir}/attested-proxy.service.d
+    install -d ${D}${nonarch_libdir}/simulated-tee/tests ${D}${systemd_system_unitdir}
     cp -R --no-preserve=ownership ${S}/support ${D}${nonarch_libdir}/simulated-tee/tests/
     chown -R root:root ${D}
     find ${D} -name __pycache__ -prune -exec rm -r {} +
     install -m 0644 ${S}/simulated-tee.service ${D}${systemd_system_unitdir}/
-    install -m 0644 ${S}/simulated-tee.conf ${D}${systemd_system_unitdir}/attested-proxy.service.d/
+    install_evidence attested-proxy simulated-tee.conf
+    install_evidence attested-proxy-client simulated-tee.client.conf
+    install_evidence node-registration simulated-tee.registration.conf
+    install_evidence orderflow-proxy simulated-tee.peers.conf
+}
+
+# install_evidence UNIT FILE: where the unit's evidence comes from.
+install_evidence() {
+    install -d ${D}${systemd_system_unitdir}/$1.service.d
+    install -m 0644 ${S}/$2 ${D}${systemd_system_unitdir}/$1.service.d/simulated-tee.conf
 }
 
 FILES:${PN} = "${nonarch_libdir}"
