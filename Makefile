@@ -25,7 +25,7 @@ demo: setup ## Build the image, boot it, compare what was measured, verify it, s
 test: setup ## Linters, types and the whole suite but the slow part, image tests included
 	@scripts/build-image
 	@scripts/check
-	@$(PY) -m pytest -m "not slow and (bitbake or qemu or interop)"
+	@$(PY) -m pytest -m "not slow and (bitbake or qemu or interop or process or hypothesis)"
 
 test-slow: setup ## What takes minutes: reproducibility, long fuzzing
 	@scripts/build-image

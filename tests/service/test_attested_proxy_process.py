@@ -16,6 +16,8 @@ from tests.support.attested_process import Proxy, proxy, run_tool
 from tests.support.simulated_mount import MRTD, mounted_tee
 from tests.support.simulated_tee.chain import PUBLIC_CHAIN, ROOT_FILE, collateral_at, load_chain
 
+pytestmark = pytest.mark.process
+
 STOP_DEADLINE_S = 10.0
 
 

@@ -18,6 +18,8 @@ from buildernet.builder_hub.schema import METADATA
 from tests.support.builder_hub import RunningHub, running_hub
 from tests.support.postgres import Postgres, running_postgres
 
+pytestmark = pytest.mark.process
+
 RECOVERY_DEADLINE_S = 20.0
 
 

@@ -26,6 +26,8 @@ from buildernet.builder_hub.running import opened
 from tests.support.builder_hub import KEYS
 from tests.support.postgres import Postgres
 
+pytestmark = pytest.mark.process
+
 DEADLINE_S = 60.0
 _MAIN = "import sys; from buildernet.builder_hub.cli import main; sys.exit(main())"
 _ANY_PORT = [

@@ -12,6 +12,8 @@ from aiohttp import ClientSession, TCPConnector
 from buildernet.ethereum.signature import SigningKey
 from tests.support.orderflow_receiver import bundle, receiving, request_body
 
+pytestmark = pytest.mark.process
+
 USERS = 1000
 DESCRIPTORS = 4 * USERS
 MAX_GROWTH_BYTES = 200 << 20

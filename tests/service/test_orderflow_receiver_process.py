@@ -21,6 +21,8 @@ from tests.support.orderflow_nodes import free_port, until
 from tests.support.orderflow_receiver import bundle, raw_transaction, request_body
 from tests.support.orders import USER
 
+pytestmark = pytest.mark.process
+
 START_S = 30.0
 STOP_S = 10.0
 

@@ -24,6 +24,8 @@ from tests.support.orderflow_nodes import (
     until,
 )
 
+pytestmark = pytest.mark.process
+
 KEY = "0x" + "42" * 32
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from buildernet.system_api import cli
 
+pytestmark = pytest.mark.process
+
 _STOP_S = 10.0
 """What the unit is promised."""
 

@@ -32,7 +32,7 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.process)])
 def hub_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of a migrated, empty database of each kind."""
     if request.param == "sqlite":
