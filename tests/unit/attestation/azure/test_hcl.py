@@ -107,7 +107,9 @@ def test_each_fault_of_the_claims_is_named(claims: object, match: str):
     [
         (b"{", "JSONDecodeError"),
         (b"\xff", "UnicodeDecodeError"),
-        (b"[" * 5000, "RecursionError"),
+        (b"[" * 5000, "5000 brackets"),
+        (b'{"a":' * 65, "65 brackets"),
+        (b"[" * 64, "JSONDecodeError"),
         (b'{"keys":[],"keys":[]}', "twice"),
     ],
 )

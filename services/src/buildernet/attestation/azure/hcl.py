@@ -23,6 +23,10 @@ from buildernet.attestation.registers import Bank
 MAX_REPORT_BYTES: Final = 8192
 """The NV index has 2600 bytes."""
 
+MAX_BRACKETS: Final = 64
+"""In the claims: `MAX_KEYS` keys have two each, the rest three. It bounds how deep they nest, which
+Python versions limit differently."""
+
 MAX_KEYS: Final = 8
 """Azure lists two: attestation key and endorsement key."""
 
@@ -115,6 +119,9 @@ def parse_runtime_claims(data: bytes) -> RuntimeClaims:
     Raises:
         AzureEvidenceFormatError: they are damaged, or name no attestation key.
     """
+    opened = data.count(b"{") + data.count(b"[")
+    if opened > MAX_BRACKETS:
+        raise AzureEvidenceFormatError(f"runtime claims open {opened} brackets, not {MAX_BRACKETS}")
     try:
         claims = json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
         keys = claims["keys"]
@@ -135,7 +142,7 @@ def parse_runtime_claims(data: bytes) -> RuntimeClaims:
             vm_id=str(vm["vmUniqueId"]),
             secure_boot=vm["secure-boot"] is True,
         )
-    except (ValueError, KeyError, TypeError, RecursionError) as exc:
+    except (ValueError, KeyError, TypeError) as exc:
         raise AzureEvidenceFormatError(f"runtime claims: {type(exc).__name__}: {exc}") from exc
     if len(user_data) != USER_DATA_BYTES:
         raise AzureEvidenceFormatError(
