@@ -40,7 +40,10 @@ def expressions() -> dict[str, str]:
 
 
 def selected(expression: str, marks: frozenset[str]) -> bool:
-    return Expression.compile(expression).evaluate(lambda name, **_: name in marks)
+    def marked(name: str, /, **_: object) -> bool:
+        return name in marks
+
+    return Expression.compile(expression).evaluate(marked)
 
 
 COMBINATIONS: Final = [
