@@ -5,6 +5,9 @@ Made for sending many small requests to few places. Per request it costs one wri
 one callback; a general client costs several times that (docs/protocols/orderflow-delivery.md). It
 follows no redirect, keeps no cookie, decompresses nothing and sends what it is given.
 
+`net.http1_client` stays beside it: that one passes bodies of any length through while they arrive,
+here an answer is small and whole before anyone sees it (docs/decisions/0017).
+
 Reference: RFC 9112 sections 4, 6 and 7.1.
 """
 
