@@ -12,6 +12,7 @@ import pytest
 from multidict import CIMultiDict
 
 from buildernet.attested_proxy.config import ClientConfig, Limits, ServerConfig
+from buildernet.base.errors import ConfigError
 from tests.support.attested_tls import (
     MRTD,
     NO_DEMANDS,
@@ -53,6 +54,26 @@ async def test_attested_server_answers_through_client(protocol: str) -> None:
         assert CIMultiDict(headers)["X-Custom"] == "1"  # HTTP/2 has small letters only
         assert headers["Host"] == f"localhost:{behind.port}"
         assert headers["X-Forwarded-For"] == "127.0.0.1, 127.0.0.1"
+
+
+async def test_a_client_is_known_by_the_address_it_chooses() -> None:
+    config = ClientConfig("", protocol="b", source_address="127.0.0.7")
+    async with (
+        backend() as behind,
+        attested_server(
+            ServerConfig(target_addr=f"localhost:{behind.port}"), issuer=SimulatedIssuer()
+        ) as run,
+        attested_client(run.port, judge=demanding(), config=config) as (session, _),
+        session.get("/") as answer,
+    ):
+        assert answer.status == 200
+        [(_, _, headers, _)] = behind.requests
+        assert headers["X-Forwarded-For"].rpartition(", ")[2] == "127.0.0.7"
+
+
+def test_a_source_address_is_an_address() -> None:
+    with pytest.raises(ConfigError, match="source_address is no IP address"):
+        ClientConfig("", source_address="here")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -36,12 +36,14 @@ def test_no_address_is_refused(value: object) -> None:
         names.parse_ip(value)
 
 
-@pytest.mark.parametrize("text", ["a", "a.b-c.d", "_acme.x.y", "A.B", "x."])
+@pytest.mark.parametrize("text", ["a", "a.b-c.d", "_acme.x.y", "A.B", "x.", "a.b:5544"])
 def test_dns_name_is_taken(text: str) -> None:
     assert names.parse_dns_name(text) == text.lower()
 
 
-@pytest.mark.parametrize("text", ["-a", "a-", "a..b", "a b", "a" * 64, "a." * 127 + "aa", "a\n"])
+@pytest.mark.parametrize(
+    "text", ["-a", "a-", "a..b", "a b", "a" * 64, "a." * 127 + "aa", "a\n", "a:", "a:0", ":1"]
+)
 def test_no_dns_name_is_refused(text: str) -> None:
     with pytest.raises(BadRequestError):
         names.parse_dns_name(text)
