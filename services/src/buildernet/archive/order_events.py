@@ -114,11 +114,16 @@ def _bundle_hash(members: dict[str, Any]) -> bytes:
         body = members.get("body")
         entries = body if isinstance(body, list) else []
         texts = [entry["tx"] for entry in entries if isinstance(entry, dict) and "tx" in entry]
-    hashes = [compute_keccak256(_raw(text)) for text in texts]
+    hashes = [compute_keccak256(parse_raw_transaction(text)) for text in texts]
     return compute_keccak256(b"".join(hashes))
 
 
-def _raw(text: object) -> bytes:
+def parse_raw_transaction(text: object) -> bytes:
+    """Return the bytes of a transaction as records carry it.
+
+    Raises:
+        RecordContentError: It is no `0x` and hexadecimal digits.
+    """
     if not isinstance(text, str) or not text.startswith("0x"):
         raise RecordContentError("a transaction is no 0x and hexadecimal digits")
     try:

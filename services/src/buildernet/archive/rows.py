@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from buildernet.archive.errors import RecordContentError
+from buildernet.archive.order_events import parse_raw_transaction
 from buildernet.archive.tables import BIDS, BUNDLES, RECEIPTS, Table
 from buildernet.ethereum.errors import EthereumError
 from buildernet.ethereum.keccak import compute_keccak256
@@ -169,7 +170,7 @@ class _Fields:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
             raise RecordContentError(f"an order's params are no JSON: {exc}") from exc
         if record.method == _SEND_TRANSACTION and isinstance(decoded, str):
-            self.transactions = [_bytes(decoded)]
+            self.transactions = [parse_raw_transaction(decoded)]
             self._members: dict[str, Any] = {}
             return
         if not isinstance(decoded, dict):
@@ -179,7 +180,7 @@ class _Fields:
             texts = decoded.pop("txs", None) or []
             if not isinstance(texts, list):
                 raise RecordContentError("txs is no list")
-            self.transactions = [_bytes(text) for text in texts]
+            self.transactions = [parse_raw_transaction(text) for text in texts]
             # These stand in columns that the record itself fills.
             for name in ("blockNumber", "signingAddress", "replacementUuid", "replacementNonce"):
                 decoded.pop(name, None)
@@ -239,12 +240,3 @@ def _is_hex(value: object, size: int) -> bool:
         return len(bytes.fromhex(value[2:])) == size
     except ValueError:
         return False
-
-
-def _bytes(text: object) -> bytes:
-    if not isinstance(text, str) or not text.startswith("0x"):
-        raise RecordContentError("a transaction is no 0x and hexadecimal digits")
-    try:
-        return bytes.fromhex(text[2:])
-    except ValueError as exc:
-        raise RecordContentError("a transaction is no 0x and hexadecimal digits") from exc
