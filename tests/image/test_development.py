@@ -21,6 +21,8 @@ PORTS = Path(__file__).parents[2] / "services/config/ports.toml"
 SSH_PORT = 40192
 ATTESTED_SECONDS = 120
 """From /livez until attested-proxy listens; about 10 s were seen, on two busy cores 30."""
+SSH_SECONDS = 180
+"""One command waits until every unit has started: 20 s behind /livez, on busy cores a minute."""
 SSH_OPTIONS = (
     *("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR"),
     *("-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=30"),
@@ -49,6 +51,8 @@ def development(dev_image, boots, key, tmp_path_factory):
     )
     with own.read(spec) as reading:
         wait_for_tls(reading.machine, Deadline.after(ATTESTED_SECONDS))
+        # What users and nodes reach comes last: haproxy.service, behind orderflow-proxy.service.
+        in_guest(reading, key, "systemctl is-system-running --wait")
         yield reading
 
 
@@ -58,7 +62,7 @@ def in_guest(reading: Reading, key: Path, command: str) -> subprocess.CompletedP
         ["ssh", *SSH_OPTIONS, "-i", key, "-p", port, "root@127.0.0.1", command],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=SSH_SECONDS,
         check=False,
     )
 
