@@ -224,10 +224,17 @@ class ArchiveSender:
                 batch = self._spool.read(max_records=self._most, max_bytes=self._form.max_bytes)
                 if batch is not None:
                     await self._send(batch)
-                    self._spool.save_position()
+                    self._save_position()
             except SpoolError as exc:
                 _log.error("archive_spool_failed reason=%s", exc)
                 await asyncio.sleep(LAST_DELAY_S)
+
+    def _save_position(self) -> None:
+        """Write down what is acknowledged; a disk that is full must not stop what empties it."""
+        try:
+            self._spool.save_position()
+        except SpoolError as exc:
+            _log.warning("archive_position_not_saved reason=%s", exc)
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until nothing is left to send, but not longer; `run` must be running."""
