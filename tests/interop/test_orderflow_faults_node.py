@@ -70,7 +70,6 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-@pytest.mark.slow
 async def test_full_disk_is_told_to_users_and_takes_no_order(whole: Network, disk: Path) -> None:
     first, second = whole.nodes
     with first.proxy.restarted(f"--archive-spool-dir={disk}/spool"):

@@ -104,6 +104,18 @@ async def test_one_refused_record_is_found_and_given_up_alone(tmp_path):
     assert registry.get_sample_value("orderflow_proxy_archive_records_sent_total") == 19
 
 
+async def test_a_position_that_a_full_disk_does_not_take_stops_no_delivery(tmp_path, caplog):
+    folder = tmp_path / "spool"
+    (folder / "acknowledged.new").mkdir(parents=True)  # nobody can write this file
+    one_by_one = RecordsForm(linger_s=0.0, max_records=1)
+    async with sending(tmp_path, _ok, form=one_by_one, count=5) as (spool, archives, sender, _):
+        await sender.drain(20)
+        assert spool.waiting == 0
+        (folder / "acknowledged.new").rmdir()
+    assert archives.numbers == list(range(5))
+    assert "archive_position_not_saved" in caplog.text
+
+
 @pytest.mark.parametrize(
     "answer",
     [
