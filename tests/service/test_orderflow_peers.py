@@ -254,6 +254,19 @@ async def test_registration_is_repeated_until_it_works_and_proves_its_keys(
             verify_possession(leaf, proof, challenge=CHALLENGE)
 
 
+async def test_peers_are_known_although_the_registration_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(delivery_module, "_REGISTRATION_S", 0.05)
+    hub, certificate = Hub(), make_certificate()
+    hub.failures = 10**6
+    async with running(Node(), certificate=certificate) as node:
+        hub.entries = [entry("other", node, certificate)]
+        async with node_of(hub) as (run, _, _):
+            await until(lambda: "other" in run.peers.links)
+    assert hub.registered == []
+
+
 async def test_node_that_the_hub_forgot_registers_again() -> None:
     hub, certificate = Hub(), make_certificate()
     async with running(Node(), certificate=certificate) as node, node_of(hub) as (run, _, key):

@@ -8,7 +8,7 @@ What is promised about an order stands in docs/protocols/orderflow-delivery.md.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,6 +43,9 @@ stopping may take."""
 _DRAIN_STEP_S: Final = 0.02
 _SOONEST_REFRESH_S: Final = 2.0
 """Of a list that a peer's certificate shows to be old: not more often, or one peer drives us."""
+
+_REGISTRATION_S: Final = 5.0
+"""So long the list waits for the registration, which is tried until it succeeds."""
 
 _WATCH_S: Final = 1.0
 """A new certificate is registered that soon: peers refuse it until the hub names it."""
@@ -279,29 +282,31 @@ async def follow_peers(
         registrar: Keeps this node registered; None for a sender that registers nothing.
         every_s: Between two fetches.
     """
-    while True:
-        if registrar is not None:
-            await registrar.register()
-        wake.clear()
-        try:
-            listed = await fetch()
-        except BuildernetError as exc:
-            metrics.hub_errors.inc()
-            _log.warning("peers_not_refreshed reason=%s", exc)
-            await peers.review()
-        else:
-            for reason in listed.refused:
-                metrics.peers_refused.labels(ENTRY).inc()
-                _log.warning("peer_entry_refused %s", reason)
-            found_self = await peers.apply(listed.peers)
-            if registrar is not None and listed.peers and not found_self:
-                registrar.forget()
-        await asyncio.sleep(min(_SOONEST_REFRESH_S, every_s))
-        try:
-            async with asyncio.timeout(max(every_s - _SOONEST_REFRESH_S, 0)):
-                await wake.wait()
-        except TimeoutError:
-            continue
+    async with asyncio.TaskGroup() as group:
+        registration: asyncio.Task[None] | None = None
+        while True:
+            if registrar is not None and (registration is None or registration.done()):
+                registration = group.create_task(registrar.register())
+            if registration is not None:
+                await asyncio.wait({registration}, timeout=_REGISTRATION_S)
+            wake.clear()
+            try:
+                listed = await fetch()
+            except BuildernetError as exc:
+                metrics.hub_errors.inc()
+                _log.warning("peers_not_refreshed reason=%s", exc)
+                await peers.review()
+            else:
+                for reason in listed.refused:
+                    metrics.peers_refused.labels(ENTRY).inc()
+                    _log.warning("peer_entry_refused %s", reason)
+                found_self = await peers.apply(listed.peers)
+                if registrar is not None and listed.peers and not found_self:
+                    registrar.forget()
+            await asyncio.sleep(min(_SOONEST_REFRESH_S, every_s))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(every_s - _SOONEST_REFRESH_S, 0)):
+                    await wake.wait()
 
 
 async def watch_file(path: Path, on_change: Callable[[], None]) -> None:
