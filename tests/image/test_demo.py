@@ -40,7 +40,7 @@ def test_the_demo_names_a_changed_command_line(image, production, tmp_path):
     assert "this is not the published image" in result.stdout
 
 
-def test_an_order_reaches_both_builders_and_the_archive_once(dev_image, tmp_path):
+def test_an_order_reaches_both_builders_and_the_archive_once(dev_image):
     """Two nodes that proved themselves to hub and each other; one of them in the machine."""
     command = [sys.executable, str(REPOSITORY / "scripts/demo"), "--json"]
     result = subprocess.run(
@@ -49,7 +49,6 @@ def test_an_order_reaches_both_builders_and_the_archive_once(dev_image, tmp_path
         text=True,
         timeout=2 * NETWORK_SECONDS,
         check=False,
-        cwd=tmp_path,
     )
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr
     orders = json.loads(result.stdout)["orders"]
