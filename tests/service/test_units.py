@@ -47,7 +47,8 @@ def test_a_unit_has_limits_and_starts_by_the_preset(unit):
     settings = _settings(unit)
     assert {"MemoryMax", "TasksMax", "TimeoutStartSec"} <= settings.keys()
     preset = (_SERVICES / "systemd/90-buildernet.preset").read_text().splitlines()
-    assert f"enable {unit.name}" in preset
+    started = unit.with_suffix(".path") if unit.with_suffix(".path").exists() else unit
+    assert f"enable {started.name}" in preset
     assert preset[-1] == "disable *"
 
 
