@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The hub's list of peers and what changes with it; registration with a hub that fails first."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from buildernet.orderflow_proxy.peer import Peer, PeerRefusedError
 from buildernet.orderflow_proxy.peers import believe_hub
 from tests.support.orderflow_delivery import Ledger, make_brisk
 from tests.support.orderflow_nodes import (
+    DEADLINE_S,
     Certificate,
     Node,
     make_certificate,
@@ -265,6 +267,17 @@ async def test_peers_are_known_although_the_registration_fails(
         async with node_of(hub) as (run, _, _):
             await until(lambda: "other" in run.peers.links)
     assert hub.registered == []
+
+
+async def test_the_first_look_at_the_list_is_said_when_its_peers_are_known() -> None:
+    hub, certificate = Hub(), make_certificate()
+    async with running(Node(), certificate=certificate) as node:
+        hub.entries = [entry("other", node, certificate)]
+        async with node_of(hub) as (run, _, _):
+            assert not run.looked.is_set()
+            async with asyncio.timeout(DEADLINE_S):
+                await run.looked.wait()
+            assert "other" in run.peers.links
 
 
 async def test_node_that_the_hub_forgot_registers_again() -> None:

@@ -147,6 +147,8 @@ class Running:
     head: ChainHead
     refresh: Callable[[], None]
     """Asks for a new list of peers soon."""
+    looked: asyncio.Event
+    """Set when the first list was taken, or could not be had; at once where none is fetched."""
 
 
 @asynccontextmanager
@@ -168,7 +170,8 @@ async def delivering(
     Raises:
         ConfigError: An endpoint is no http URL, or the file of static peers cannot be used.
     """
-    head, metrics, wake = ChainHead(), DeliveryMetrics(registry), asyncio.Event()
+    head, metrics = ChainHead(), DeliveryMetrics(registry)
+    wake, looked = asyncio.Event(), asyncio.Event()
     builder = None
     if settings.builder_endpoint:
         builder = Builder(settings.builder_endpoint, head=head, metrics=metrics)
@@ -200,16 +203,18 @@ async def delivering(
         if builder is not None:
             jobs.append(builder.follow(session, settings.builder_ready_endpoint))
         if settings.hub_endpoint and settings.static_peers is None:
-            jobs.append(_follow_hub(session, settings, key, peers, metrics, wake))
+            jobs.append(_follow_hub(session, settings, key, peers, metrics, wake, looked))
             if settings.certificate_file is not None:
                 jobs.append(watch_file(settings.certificate_file, wake.set))
+        else:
+            looked.set()
         delivery = NodeDelivery(
             key=key, builder=builder, peers=peers, head=head, forward=settings.forward
         )
         try:
             async with keeping(jobs):
                 try:
-                    yield Running(delivery, peers, head, wake.set)
+                    yield Running(delivery, peers, head, wake.set, looked)
                 finally:
                     await drain(links())
         finally:
@@ -225,6 +230,7 @@ def _follow_hub(
     peers: PeerSet,
     metrics: DeliveryMetrics,
     wake: asyncio.Event,
+    looked: asyncio.Event,
 ) -> Coroutine[None, None, None]:
     hub = HubClient(session, settings.hub_endpoint, listed=settings.listed)
     registrar = None
@@ -239,6 +245,7 @@ def _follow_hub(
         peers,
         metrics,
         wake,
+        looked,
         registrar=registrar,
         every_s=settings.update_interval_s,
     )
@@ -266,6 +273,7 @@ async def follow_peers(
     peers: PeerSet,
     metrics: DeliveryMetrics,
     wake: asyncio.Event,
+    looked: asyncio.Event,
     *,
     registrar: Registrar | None = None,
     every_s: float = REFRESH_S,
@@ -279,6 +287,7 @@ async def follow_peers(
         peers: Get what it says.
         metrics: Count failures.
         wake: Set to fetch before the time.
+        looked: Set here after the first attempt, whatever it gave.
         registrar: Keeps this node registered; None for a sender that registers nothing.
         every_s: Between two fetches.
     """
@@ -303,6 +312,7 @@ async def follow_peers(
                 found_self = await peers.apply(listed.peers)
                 if registrar is not None and listed.peers and not found_self:
                     registrar.forget()
+            looked.set()
             await asyncio.sleep(min(_SOONEST_REFRESH_S, every_s))
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(every_s - _SOONEST_REFRESH_S, 0)):

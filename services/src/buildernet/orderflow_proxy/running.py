@@ -23,6 +23,9 @@ from buildernet.orderflow_proxy.hub import PeerListKind
 from buildernet.orderflow_proxy.peer_evidence import verifying
 from buildernet.orderflow_proxy.peers import VerifyPeer, believe_hub
 
+_FIRST_LIST_S: Final = 10.0
+"""So long users wait for it: a hub that does not answer must not keep a node from its builder."""
+
 _READABLE: Final = 0o644
 """An address is no secret; the service that registers it runs as another user."""
 
@@ -69,6 +72,10 @@ async def run_receiver(config: ReceiverConfig) -> None:
         ]
         if listen.metrics_addr:
             sites.insert(0, Site(deployment.metrics, ListenAddress.parse(listen.metrics_addr)))
+        # An order that comes before the first list would reach no peer.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_LIST_S):
+                await running.looked.wait()
         await serve_sites(sites)
 
 
