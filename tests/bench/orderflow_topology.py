@@ -38,6 +38,9 @@ GO: Final = "tdx-orderflow-proxy"
 OWN_KEY: Final = SigningKey(b"\x21" * 32)
 """Of the proxy that is measured, so that a second one of ours can know it."""
 
+_HUB_BELIEVED: Final = "[evidence]\ndangerously_trust_hub = true\n"
+"""The neighbours are no machines and have no evidence; the Go proxy knows none."""
+
 _ANSWER: Final = '{"jsonrpc":"2.0","id":0,"result":"0x1"}'
 _NGINX: Final = """\
 daemon off; worker_processes 1; pid {folder}/pid; error_log /dev/null;
@@ -189,8 +192,10 @@ def run_second(around: Neighbours) -> Iterator[None]:
     """Run another proxy of ours, whose system side takes what the measured one shares."""
     folder = around.folder / "second"
     folder.mkdir(exist_ok=True)
+    (folder / "orderflow-proxy.toml").write_text(_HUB_BELIEVED)
     command = [
         *(sys.executable, "-m", "buildernet.orderflow_proxy", "receiver"),
+        *("--config", str(folder / "orderflow-proxy.toml")),
         *("--user-listen-addr", f"127.0.0.1:{free_port()}"),
         *("--system-listen-addr", f"127.0.0.1:{around.second}"),
         *_endpoints(around, around.plain),
@@ -215,7 +220,7 @@ def _ours(around: Neighbours, port: int, builder: int) -> list[str]:
     shutil.rmtree(spool, ignore_errors=True)
     spool.mkdir()
     config = around.folder / "orderflow-proxy.toml"
-    config.write_text('[archive]\nform = "order-events"\n')
+    config.write_text(f'[archive]\nform = "order-events"\n{_HUB_BELIEVED}')
     return [
         *(sys.executable, "-m", "buildernet.orderflow_proxy", "receiver"),
         *("--config", str(config)),
