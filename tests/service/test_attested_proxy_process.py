@@ -207,8 +207,8 @@ def test_stops_on_a_signal(number: signal.Signals) -> None:
         ("client", [], "target_addr is missing"),
         (
             "client",
-            ["x:1", "--tls-ca-certificate", "x", "--server-attestation-type=none"],
-            "verify_tls",
+            ["x:1", "--tls-ca-certificate", "/missing", "--server-attestation-type=none"],
+            "cannot use /missing",
         ),
         ("server", ["x:1", "--server-attestation-type", "snp"], "unknown attestation type"),
         ("server", ["x:1", "--client-measurements", "/missing"], "cannot read /missing"),

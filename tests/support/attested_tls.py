@@ -168,9 +168,19 @@ async def attested_client(
     issuer: Issuer | None = None,
     identity: Identity | None = None,
     config: ClientConfig | None = None,
+    host: str = "127.0.0.1",
+    trusting: bool = True,
 ) -> AsyncIterator[tuple[ClientSession, Running]]:
-    """Run a client proxy to a port on loopback; yields a session that talks to it."""
-    config = replace(config or ClientConfig(""), target_addr=f"https://127.0.0.1:{port}")
+    """Run a client proxy to a port on loopback; yields a session that talks to it.
+
+    Where the judge demands no evidence, any server is taken unless it is to be known
+    (`trusting=False`).
+    """
+    config = replace(
+        config or ClientConfig(""),
+        target_addr=f"https://{host}:{port}",
+        dangerously_accept_unauthenticated_server=trusting and not judge.demands_evidence,
+    )
     deployment = build_client(config, judge=judge, issuer=issuer, identity=identity)
     async with (
         listening(deployment.app, LOOPBACK, front=deployment.front) as bound,

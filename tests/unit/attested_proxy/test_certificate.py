@@ -135,3 +135,26 @@ async def test_given_certificate_is_never_replaced() -> None:
     await node.rotate()
     node.renew_now()
     assert node.identity is identity
+
+
+async def test_files_of_the_operator_are_read_again(
+    memory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("buildernet.attested_proxy.certificate._TRY_AGAIN_S", 0.001)
+    first, second = (make_identity(["localhost"], now=NOW) for _ in range(2))
+    save_identity(first, memory)
+
+    def read() -> Identity:
+        return load_identity(memory / "cert.pem", memory / "key.pem")
+
+    node = NodeCertificate(read(), reread=read)
+    task = asyncio.create_task(node.rotate())
+    (memory / "cert.pem").write_bytes(second.pem)  # its key is not there yet
+    async with asyncio.timeout(5):
+        while "certificate_kept" not in caplog.text:
+            await asyncio.wait({task}, timeout=0.001)
+        assert node.identity.chain == first.chain
+        save_identity(second, memory)
+        while node.identity.chain != second.chain:
+            await asyncio.wait({task}, timeout=0.001)
+    task.cancel()

@@ -147,7 +147,7 @@ def test_servers_that_make_no_sense(line: str) -> None:
     [
         "",
         "--target-addr x --protocol c",
-        "--target-addr x --tls-ca-certificate y",
+        "--target-addr x --tls-ca-certificate y --server-certificate-sha256 ab",
         "--target-addr x --verify-tls --server-measurements y",
     ],
 )

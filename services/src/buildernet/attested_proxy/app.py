@@ -23,6 +23,7 @@ from buildernet.attested_proxy.judge import Judge
 from buildernet.attested_proxy.limits import ConnectionLimits
 from buildernet.attested_proxy.listener import AttestedListener
 from buildernet.attested_proxy.metrics import HandshakeMetrics
+from buildernet.attested_proxy.server_certificate import CertificateDemand
 from buildernet.attested_proxy.target import Target
 from buildernet.attested_proxy.upstream import AttestedUpstream, PlainUpstream, Upstream
 from buildernet.base.errors import ConfigError
@@ -119,6 +120,7 @@ def build_client(
 
         _forward(app, target, ordinary, limits, peer_sends_requests=False)
         return Deployment(app, health, None)
+    demand = _certificate_demand(config, target, judge)
     workers = Workers("evidence")
     metrics = HandshakeMetrics(app[METRICS].registry)
     dialler = Dialler(
@@ -129,6 +131,7 @@ def build_client(
         workers=workers,
         protocol=WireProtocol(config.protocol),
         identity=identity,
+        demand=demand,
         source_address=config.source_address,
         timeout_s=limits.handshake_timeout_s,
     )
@@ -195,11 +198,30 @@ def _forward(
     app.router.add_route("*", "/{path:.*}", handle)
 
 
+def _certificate_demand(
+    config: ClientConfig, target: Target, judge: Judge
+) -> CertificateDemand | None:
+    """Return what the server's certificate must be; None when its evidence alone decides.
+
+    Raises:
+        ConfigError: A file cannot be used, or the protocol cannot show a certificate.
+    """
+    trusting = judge.demands_evidence or config.dangerously_accept_unauthenticated_server
+    if trusting and not config.names_certificate:
+        return None
+    if config.protocol == WireProtocol.A:
+        raise ConfigError(
+            "a server without evidence cannot show in protocol A who it is",
+            hint="protocol b, or measurements",
+        )
+    return CertificateDemand(
+        target.url.raw_host or "", authorities=config.tls_ca_certificate, pinned=config.pinned
+    )
+
+
 def _ordinary_tls(config: ClientConfig) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if config.tls_ca_certificate is not None:
-        try:
-            context.load_verify_locations(config.tls_ca_certificate)
-        except OSError as exc:  # ssl.SSLError is one
-            raise ConfigError(f"cannot use {config.tls_ca_certificate}: {exc}") from exc
-    return context
+    authorities = config.tls_ca_certificate
+    try:
+        return ssl.create_default_context(cafile=None if authorities is None else str(authorities))
+    except OSError as exc:  # ssl.SSLError is one
+        raise ConfigError(f"cannot use {authorities}: {exc}") from exc

@@ -179,13 +179,15 @@ class NodeCertificate:
         identity: Identity,
         *,
         renew: Callable[[], Identity] | None = None,
+        reread: Callable[[], Identity] | None = None,
         folder: Path | None = None,
     ) -> None:
         """Hold an identity.
 
         Args:
             identity: The first one.
-            renew: Makes the next; None for one that an operator gave, which is never replaced.
+            renew: Makes the next before this one expires; None for one that an operator gave.
+            reread: Reads what the operator gives now; looked at each minute.
             folder: Where others find key and certificate; None keeps them in this process.
 
         Raises:
@@ -193,11 +195,15 @@ class NodeCertificate:
         """
         self.identity = identity
         self._renew = renew
+        self._reread = reread
         self._folder = folder
         self._save()
 
     async def rotate(self) -> None:
-        """Replace the certificate whenever it is due; runs until cancelled."""
+        """Replace the certificate whenever it is due, or its files change; runs until cancelled."""
+        while self._reread is not None:
+            await asyncio.sleep(_TRY_AGAIN_S)
+            self.reread_now(self._reread)
         while self._renew is not None:
             due = self.identity.leaf.not_valid_after_utc - ROTATE_BEFORE_END
             wait_s = (due - datetime.now(UTC)).total_seconds()
@@ -210,6 +216,18 @@ class NodeCertificate:
             except NodeCertificateError as exc:
                 _log.warning("certificate_rotation_failed reason=%s", exc)
                 await asyncio.sleep(_TRY_AGAIN_S)
+
+    def reread_now(self, reread: Callable[[], Identity]) -> None:
+        """Take what the operator's files hold, if they changed and can be used."""
+        try:
+            found = reread()
+        except NodeCertificateError as exc:  # perhaps half written
+            _log.warning("certificate_kept reason=%s", exc)
+            return
+        if found.chain != self.identity.chain:
+            self.identity = found
+            until = found.leaf.not_valid_after_utc.isoformat()
+            _log.info("certificate_reloaded serial=%x until=%s", found.leaf.serial_number, until)
 
     def renew_now(self) -> None:
         """Replace the certificate; new connections get the new one.

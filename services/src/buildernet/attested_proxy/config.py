@@ -14,6 +14,7 @@ from buildernet.base.errors import ConfigError
 AUTO: Final = "auto"
 _TYPES: Final = (AUTO, *AttestationType)
 _ALL_TDX: Final = "tdx"
+_SHA256_BYTES: Final = 32
 _PROTOCOLS: Final = ("auto", "a", "b", "b+http/1.1", "b+h2")
 
 
@@ -183,7 +184,12 @@ class ClientConfig:
     verify_tls: bool = False
     """Ordinary TLS towards the server instead of attestation."""
     tls_ca_certificate: Path | None = None
-    """With verify_tls: a further root to believe."""
+    """PEM of who may vouch for the server's certificate, instead of whom the system believes."""
+    server_certificate_sha256: str = ""
+    """Fingerprints of the certificates that the server may show, with commas; no name or authority
+    counts then."""
+    dangerously_accept_unauthenticated_server: bool = False
+    """Talk to a server that shows neither evidence nor a certificate that is verified."""
     tsm_dir: Path = Path("/sys/kernel/config/tsm/report")
     source_address: str = ""
     """IP address of this machine to connect from, by which a hub may know it."""
@@ -199,8 +205,7 @@ class ClientConfig:
             raise ConfigError(f"protocol is {self.protocol!r}, not {', '.join(_PROTOCOLS)}")
         if (self.tls_certificate_path is None) != (self.tls_private_key_path is None):
             raise ConfigError("tls_certificate_path and tls_private_key_path belong together")
-        if self.tls_ca_certificate is not None and not self.verify_tls:
-            raise ConfigError("tls_ca_certificate is only used with verify_tls")
+        self._check_server_certificate()
         if self.source_address:
             try:
                 ipaddress.ip_address(self.source_address)
@@ -209,6 +214,49 @@ class ClientConfig:
         if self.verify_tls and self.peers.measurements:
             raise ConfigError("verify_tls replaces attestation: leave out the measurements")
         require_range("max_server_connections", self.max_server_connections, low=1, high=4096)
+
+    @property
+    def pinned(self) -> frozenset[bytes]:
+        """The SHA-256 of every certificate that the server may show.
+
+        Raises:
+            ConfigError: A fingerprint is none.
+        """
+        parts = [part.strip() for part in self.server_certificate_sha256.split(",")]
+        try:
+            found = [bytes.fromhex(part.replace(":", "")) for part in parts if part]
+        except ValueError:
+            found = [b""]
+        if any(len(one) != _SHA256_BYTES for one in found):
+            raise ConfigError(
+                "server_certificate_sha256 holds no SHA-256 in hexadecimal",
+                hint="openssl x509 -in certificate.pem -noout -fingerprint -sha256",
+            )
+        return frozenset(found)
+
+    @property
+    def names_certificate(self) -> bool:
+        """Whether it says which certificate the server must show."""
+        return bool(self.server_certificate_sha256) or self.tls_ca_certificate is not None
+
+    def _check_server_certificate(self) -> None:
+        if self.pinned and (self.tls_ca_certificate is not None or self.verify_tls):
+            raise ConfigError(
+                "server_certificate_sha256 replaces tls_ca_certificate and verify_tls",
+                hint="leave out one of them",
+            )
+        if self.dangerously_accept_unauthenticated_server and (
+            self.names_certificate or self.verify_tls
+        ):
+            raise ConfigError(
+                "dangerously_accept_unauthenticated_server contradicts what is demanded",
+                hint="leave out one of them",
+            )
+        if self.protocol == "a" and self.names_certificate:
+            raise ConfigError(
+                "protocol A shows a certificate of its own on every connection",
+                hint="a server that is known by its certificate needs protocol b",
+            )
 
 
 def _require_type(kind: str) -> None:

@@ -22,6 +22,7 @@ from buildernet.attested_proxy.certificate import Identity
 from buildernet.attested_proxy.errors import AttestedTlsError, BusyError
 from buildernet.attested_proxy.evidence import Issuer, Peer, Workers
 from buildernet.attested_proxy.judge import Judge
+from buildernet.attested_proxy.server_certificate import CertificateDemand
 from buildernet.base.errors import BuildernetError
 from buildernet.net.errors import TlsError
 from buildernet.net.tls import TlsChannel, new_context
@@ -63,6 +64,7 @@ class Dialler:
         workers: Workers,
         protocol: WireProtocol,
         identity: Identity | None = None,
+        demand: CertificateDemand | None = None,
         source_address: str = "",
         timeout_s: float,
     ) -> None:
@@ -76,6 +78,8 @@ class Dialler:
             workers: Run the judge, and OpenSSL while it waits for our evidence.
             protocol: What to speak.
             identity: Our certificate in protocol B; None presents none.
+            demand: What the server's certificate must be, which only protocol B can show; None:
+                the judge alone decides.
             source_address: IP address of ours to connect from; empty: the system chooses.
             timeout_s: For a connection with its handshake and evidence.
         """
@@ -84,11 +88,13 @@ class Dialler:
         self._issuer = issuer
         self._workers = workers
         self._identity = identity
+        self._demand = demand
+        self._context_b: SSL.Context | None = None
         self._source = (source_address, 0) if source_address else None
         self._timeout_s = timeout_s
-        self._order: list[WireProtocol] = (
-            [WireProtocol.B, WireProtocol.A] if protocol is WireProtocol.AUTO else [protocol]
-        )
+        self._order: list[WireProtocol] = [protocol]
+        if protocol is WireProtocol.AUTO:
+            self._order = [WireProtocol.B] if demand else [WireProtocol.B, WireProtocol.A]
 
     async def dial(self) -> tuple[TlsChannel, Peer]:
         """Connect and judge the server.
@@ -149,19 +155,31 @@ class Dialler:
             lambda: self._judge.judge_a(chain, nonce, address=channel.peer_address)
         )
 
-    async def _speak_b(self, channel: TlsChannel, offered: Sequence[bytes]) -> Peer:
+    def _new_context_b(self, offered: Sequence[bytes]) -> SSL.Context:
         context = new_context(server=False)
         context.set_alpn_protos(list(offered))
         context.set_verify(SSL.VERIFY_NONE)
+        if self._demand is not None:
+            self._demand.prepare(context)
         if self._identity is not None:
             context.use_privatekey(self._identity.key)  # type: ignore[arg-type]  # as in accept
             context.use_certificate(self._identity.leaf)
-        tls = SSL.Connection(context, None)
+        return context
+
+    async def _speak_b(self, channel: TlsChannel, offered: Sequence[bytes]) -> Peer:
+        if self._context_b is None:
+            self._context_b = self._new_context_b(offered)
+        tls = SSL.Connection(self._context_b, None)
         tls.set_connect_state()
+        check = None if self._demand is None else self._demand.watch(tls)
         try:
             await channel.handshake(tls)
         except TlsError as exc:
+            if check is not None:
+                check.raise_error()
             raise NotSpokenError(f"server refuses protocol B: {exc}") from exc
+        if check is not None:
+            check.require()
         if channel.protocol_id not in offered:
             raise NotSpokenError("server does not speak flashbots-ratls/1")
         exporter = channel.export(protocol_b.EXPORTER_LABEL, protocol_b.EXPORTER_BYTES)

@@ -26,6 +26,12 @@ class PeerCertificateError(AttestedTlsError):
     reason = "certificate"
 
 
+class ServerCertificateError(AttestedTlsError):
+    """The server's certificate does not show that it is the one that was asked for."""
+
+    reason = "server_certificate"
+
+
 class PeerRefusedError(AttestedTlsError):
     """The peer offers no evidence, or evidence of a type that is not taken."""
 

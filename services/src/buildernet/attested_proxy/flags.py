@@ -129,7 +129,25 @@ CLIENT: Final = (
     *_PEERS,
     *_TLS,
     Flag(("--verify-tls",), "verify_tls", "ordinary TLS instead of attestation", boolean=True),
-    Flag(("--tls-ca-certificate",), "tls_ca_certificate", "with --verify-tls: a further root"),
+    Flag(
+        ("--tls-ca-certificate",),
+        "tls_ca_certificate",
+        "PEM of who may vouch for the server's certificate (default: whom the system believes)",
+        ("TLS_CA_CERTIFICATE",),
+    ),
+    Flag(
+        ("--server-certificate-sha256",),
+        "server_certificate_sha256",
+        "fingerprints of the certificates the server may show, with commas",
+        ("SERVER_CERTIFICATE_SHA256",),
+    ),
+    Flag(
+        ("--dangerously-accept-unauthenticated-server", "--allow-self-signed"),
+        "dangerously_accept_unauthenticated_server",
+        "talk to a server that proves neither what nor who it is",
+        ("DANGEROUSLY_ACCEPT_UNAUTHENTICATED_SERVER",),
+        boolean=True,
+    ),
     *_LOGGING,
     Flag(("--server-attestation-type",), "", "none: as --allowed-remote-attestation-type none"),
 )

@@ -50,8 +50,8 @@ async def run_client(config: ClientConfig) -> None:
         issuing(config.client_attestation_type, config.tsm_dir, config.azure) as issuer,
         judging(peers) as judge,
     ):
-        if not judge.demands_evidence:
-            _log.warning("server_unattested: what answers is not verified by evidence")
+        if config.dangerously_accept_unauthenticated_server and not judge.demands_evidence:
+            _log.warning("server_unauthenticated: whoever answers is believed")
         deployment = build_client(config, judge=judge, issuer=issuer, identity=identity)
         await _serve(deployment, config.listen_addr, config.listen_addr_healthcheck)
 

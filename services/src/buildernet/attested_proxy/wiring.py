@@ -16,7 +16,12 @@ from buildernet.attestation.policy import MeasurementPolicy, parse_measurement_p
 from buildernet.attestation.policy.documents import MAX_POLICY_BYTES
 from buildernet.attestation.verify.sources import find_collateral, load_roots
 from buildernet.attestation.verify.status import OUT_OF_DATE_TOO, UP_TO_DATE_ONLY
-from buildernet.attested_proxy.certificate import NodeCertificate, load_identity, make_identity
+from buildernet.attested_proxy.certificate import (
+    Identity,
+    NodeCertificate,
+    load_identity,
+    make_identity,
+)
 from buildernet.attested_proxy.config import PeerPolicy, ServerConfig
 from buildernet.attested_proxy.evidence import AttestationType
 from buildernet.attested_proxy.issuing import read_certificates
@@ -61,10 +66,13 @@ def open_certificate(config: ServerConfig) -> NodeCertificate:
     Raises:
         NodeCertificateError: It cannot be read, made or stored.
     """
-    if config.tls_certificate_path is not None and config.tls_private_key_path is not None:
-        return NodeCertificate(
-            load_identity(config.tls_certificate_path, config.tls_private_key_path)
-        )
+    certificate, key = config.tls_certificate_path, config.tls_private_key_path
+    if certificate is not None and key is not None:
+
+        def read() -> Identity:
+            return load_identity(certificate, key)
+
+        return NodeCertificate(read(), reread=read)
     hosts = [host.strip() for host in config.certificate_hosts.split(",") if host.strip()]
     return NodeCertificate(
         make_identity(hosts, now=datetime.now(UTC)),
