@@ -106,7 +106,7 @@ def faketime() -> str:
 
 
 @pytest.mark.slow
-async def test_jumping_clock_costs_only_what_peers_refuse(
+async def test_jumping_clock_costs_no_order(
     whole: Network, tmp_path: Path, faketime: str
 ) -> None:
     """Forward an hour, right again, back an hour; the monotonic clock is left alone."""
@@ -124,9 +124,9 @@ async def test_jumping_clock_costs_only_what_peers_refuse(
         memory = first.proxy.rss()
         async with under_load(whole) as load:
             for offset in ("+3600", "-3600"):
-                refused = count_refused(first)
+                refused = count_clock_refused(first)
                 clock.write_text(f"{offset}\n")
-                await until(lambda then=refused: count_refused(first) > then, "peer refuses")  # type: ignore[misc]
+                await until(lambda then=refused: count_clock_refused(first) > then, "peer refuses")  # type: ignore[misc]
                 assert first.readiness() == 200
                 clock.write_text("+0\n")
                 goal = len(second.taken()) + 60
@@ -136,7 +136,7 @@ async def test_jumping_clock_costs_only_what_peers_refuse(
         await require_at_builder(load, first)
         await until(lambda: first.count("delivery_waiting") == 0, "all is settled")
         await until(lambda: second.count("delivery_waiting") == 0, "there too")
-        assert len(load.acknowledged - set(second.taken())) == count_refused(first)
+        assert load.acknowledged <= set(second.taken())
         await require_in_archive(load)
         await require_counted(load)
         rows = sorted(whole.archived(load.first), key=lambda row: row["seq"])
@@ -182,8 +182,8 @@ def take_number(whole: Network) -> int:
     return whole.next_number - 1
 
 
-def count_refused(node: NetworkNode) -> int:
-    return node.count("delivery_dropped_total", reason="refused")
+def count_clock_refused(node: NetworkNode) -> int:
+    return node.count("delivery_clock_refused_total")
 
 
 def is_listed(whole: Network, pem: str) -> bool:

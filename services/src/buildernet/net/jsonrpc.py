@@ -28,6 +28,8 @@ METHOD_NOT_FOUND: Final = -32601
 INVALID_PARAMS: Final = -32602
 INTERNAL_ERROR: Final = -32603
 SERVER_ERROR: Final = -32000
+RESOURCE_UNAVAILABLE: Final = -32002
+"""Of EIP-1474: not now."""
 
 MAX_BATCH_REQUESTS: Final = 100
 """Searchers send a few bundles per block; more at once belongs into several requests."""

@@ -18,7 +18,7 @@ from buildernet.base.errors import ConfigError
 from buildernet.net.errors import FetchError
 from buildernet.net.fetch import read_bounded
 from buildernet.orderflow_proxy.order import DeliveryFullError, NotReadyError, Order
-from buildernet.orderflow_proxy.sending.forms import BUILDER_FULL, JsonRpcForm
+from buildernet.orderflow_proxy.sending.forms import JsonRpcForm
 from buildernet.orderflow_proxy.sending.head import ChainHead
 from buildernet.orderflow_proxy.sending.link import Link, LinkTimes
 from buildernet.orderflow_proxy.sending.metrics import DeliveryMetrics, DestinationMetrics
@@ -74,7 +74,7 @@ class Builder:
             DeliveryFullError: It cannot.
         """
         if not self.link.outbox.has_room(order):
-            raise DeliveryFullError(BUILDER_FULL)
+            raise DeliveryFullError("the builder does not keep up, try again")
 
     def put(self, parcel: Parcel) -> None:
         """Queue an order."""

@@ -4,6 +4,7 @@
 ```
 RequestError (net)
 ├── ShareError             400   POST /orderflow/share is refused as a whole
+│   ├── ShareClockError      400   code `clock`: its time is not ours
 │   ├── ShareSignatureError  401   not signed by the node it names
 │   └── ShareSourceError     403   the node is not one of the hub's
 └── JsonRpcError (net.jsonrpc)
@@ -11,16 +12,38 @@ RequestError (net)
     ├── UnknownSenderError     403   -32603, nobody we know signs on the system side
     ├── RateLimitedError       429   -32603
     ├── ArchiveBehindError     503   -32603, "Disk full"
-    └── BusyError              503   -32603, the builder's queue is full
+    └── BusyError              503   -32002, the builder's queue is full
 ```
 """
 
+from enum import StrEnum
+from typing import ClassVar
+
 from buildernet.net.errors import RequestError
-from buildernet.net.jsonrpc import INTERNAL_ERROR, JsonRpcError
+from buildernet.net.jsonrpc import INTERNAL_ERROR, RESOURCE_UNAVAILABLE, JsonRpcError
+
+
+class RefusalCode(StrEnum):
+    """What a node that shared orders can do about a refusal; the text beside it is for people."""
+
+    NONE = ""
+    """Nothing: what was refused is not wanted."""
+    BUSY = "busy"
+    """The builder's queue is full: send it again a moment later."""
+    CLOCK = "clock"
+    """The request's time is too far from the receiver's, which stands in the answer."""
 
 
 class ShareError(RequestError):
     """A request to share orders breaks a rule; nothing of it was taken."""
+
+    refusal: ClassVar[RefusalCode] = RefusalCode.NONE
+
+
+class ShareClockError(ShareError):
+    """The request is from the future, or too old: one of the two clocks is wrong."""
+
+    refusal = RefusalCode.CLOCK
 
 
 class ShareSignatureError(ShareError):
@@ -65,5 +88,5 @@ class ArchiveBehindError(JsonRpcError):
 class BusyError(JsonRpcError):
     """The builder's queue is full: the order was not taken and may be sent again."""
 
-    code = INTERNAL_ERROR
+    code = RESOURCE_UNAVAILABLE
     status = 503

@@ -12,7 +12,7 @@ from buildernet.net.health import READINESS
 from buildernet.net.jsonrpc import INVALID_REQUEST, JsonRpcError, encode_error
 from buildernet.orderflow_proxy import share
 from buildernet.orderflow_proxy.clock import ArrivalClock
-from buildernet.orderflow_proxy.errors import ShareError
+from buildernet.orderflow_proxy.errors import RefusalCode, ShareError
 from buildernet.orderflow_proxy.metrics import ReceiverMetrics
 from buildernet.orderflow_proxy.order import (
     ArchiveFullError,
@@ -97,7 +97,8 @@ async def post_share(request: web.Request) -> web.Response:
         return _answer(200, await side.sharing.receive(body))
     except (ShareError, JsonRpcError) as exc:
         _refused(request, side, type(exc).__name__, exc)
-        answer = share.encode_response(now_s=side.clock.wall_s(), error=exc.message)
+        code = exc.refusal if isinstance(exc, ShareError) else RefusalCode.NONE
+        answer = share.encode_response(now_s=side.clock.wall_s(), error=exc.message, code=code)
         return _answer(exc.status, answer)
 
 

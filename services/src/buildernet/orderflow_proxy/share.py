@@ -12,14 +12,19 @@ Reference: docs/protocols/orderflow-share.md.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from buildernet.ethereum.address import ADDRESS_BYTES, Address
 from buildernet.ethereum.errors import SignatureError
 from buildernet.ethereum.signature import SigningKey, sign_body, verify_body
-from buildernet.orderflow_proxy.errors import ShareError, ShareSignatureError
+from buildernet.orderflow_proxy.errors import (
+    RefusalCode,
+    ShareClockError,
+    ShareError,
+    ShareSignatureError,
+)
 from buildernet.orderflow_proxy.order import Order, OrderPriority
 
 PATH: Final = "/orderflow/share"
@@ -88,11 +93,13 @@ class _Body(msgspec.Struct, frozen=True):
     signature: str
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
     """One order of a request that was not taken, while others were."""
 
     index: int
     error: str
+    code: Any = RefusalCode.NONE
+    """A `RefusalCode`; whatever else another implementation writes here means none."""
 
 
 class ShareResponse(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -103,6 +110,8 @@ class ShareResponse(msgspec.Struct, frozen=True, omit_defaults=True):
     timestamp: int
     """Seconds since 1970."""
     refused: tuple[Refusal, ...] = ()
+    code: Any = RefusalCode.NONE
+    """As that of a refusal, for the request as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +209,14 @@ def check_request(request: ShareRequest, *, now_s: float) -> None:
         now_s: Seconds since 1970.
 
     Raises:
-        ShareError: The request is older than `MAX_AGE_S` or more than `MAX_SKEW_S` in the future,
-            an entry is from the future, or its source may not be shared between nodes.
+        ShareClockError: The request is older than `MAX_AGE_S` or more than `MAX_SKEW_S` in the
+            future.
+        ShareError: An entry is from the future, or its source may not be shared between nodes.
     """
     if request.timestamp > now_s + MAX_SKEW_S:
-        raise ShareError(f"timestamp {request.timestamp} is in the future")
+        raise ShareClockError(f"timestamp {request.timestamp} is in the future")
     if request.timestamp < now_s - MAX_AGE_S:
-        raise ShareError(f"timestamp {request.timestamp} is more than {MAX_AGE_S} s old")
+        raise ShareClockError(f"timestamp {request.timestamp} is more than {MAX_AGE_S} s old")
     for index, entry in enumerate(request.entries):
         if entry.source not in SOURCES:
             raise ShareError(f"orderflow[{index}]: source is neither peer nor flashbots")
@@ -217,11 +227,15 @@ def check_request(request: ShareRequest, *, now_s: float) -> None:
 
 
 def encode_response(
-    *, now_s: float, error: str | None = None, refused: Iterable[Refusal] = ()
+    *,
+    now_s: float,
+    error: str | None = None,
+    code: RefusalCode = RefusalCode.NONE,
+    refused: Iterable[Refusal] = (),
 ) -> bytes:
     """Return an answer: success unless `error` says why everything was refused."""
-    shortened = tuple(Refusal(r.index, r.error[:_MAX_ERROR_CHARS]) for r in refused)
-    return _ENCODER.encode(ShareResponse(error is None, error, int(now_s), shortened))
+    shortened = tuple(Refusal(r.index, r.error[:_MAX_ERROR_CHARS], r.code) for r in refused)
+    return _ENCODER.encode(ShareResponse(error is None, error, int(now_s), shortened, code))
 
 
 def parse_response(body: bytes) -> ShareResponse:

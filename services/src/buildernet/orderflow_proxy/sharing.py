@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from buildernet.orderflow_proxy import share
 from buildernet.orderflow_proxy.clock import ArrivalClock
 from buildernet.orderflow_proxy.dedup import SeenKeys
-from buildernet.orderflow_proxy.errors import ShareError, ShareSourceError
+from buildernet.orderflow_proxy.errors import RefusalCode, ShareError, ShareSourceError
 from buildernet.orderflow_proxy.intake import Intake, Sender
 from buildernet.orderflow_proxy.metrics import ReceiverMetrics
 from buildernet.orderflow_proxy.order import (
@@ -36,6 +36,7 @@ class ShareBusyError(ShareError):
     """The builder's queue is full and nothing of the request was taken."""
 
     status = 503
+    refusal = RefusalCode.BUSY
 
 
 class Sharing:
@@ -97,8 +98,10 @@ class Sharing:
                 self._intake.take(order.method, [order.param], sender)
                 taken += 1
             except OrderRefusedError as exc:
-                full += isinstance(exc, DeliveryFullError)
-                refused += [Refusal(index, exc.message) for index in order.indices]
+                is_full = isinstance(exc, DeliveryFullError)
+                full += is_full
+                code = RefusalCode.BUSY if is_full else RefusalCode.NONE
+                refused += [Refusal(index, exc.message, code) for index in order.indices]
             if not count % _TURN_ORDERS:
                 await asyncio.sleep(0)
         if full and not taken:

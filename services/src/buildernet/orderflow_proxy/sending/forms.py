@@ -13,14 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from time import monotonic, time, time_ns
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from buildernet.ethereum.signature import SigningKey
+from buildernet.net.jsonrpc import RESOURCE_UNAVAILABLE
 from buildernet.net.keepalive import Answer
 from buildernet.orderflow_proxy import share
-from buildernet.orderflow_proxy.errors import ShareError
+from buildernet.orderflow_proxy.errors import RefusalCode, ShareError
 from buildernet.orderflow_proxy.sending.parcel import Parcel, Ticket
 
 MAX_BATCH_ORDERS: Final = 64
@@ -38,8 +39,8 @@ ASK_AGAIN_S: Final = 300.0
 UNKNOWN_PEER: Final = "unknown peers can't send to the"
 """The Go proxy's answer until its own list of peers names us: at most its refresh of 30 s."""
 
-BUILDER_FULL: Final = "the builder does not keep up, try again"
-"""Why a node does not take an order that it may take a moment later."""
+CLOCK_AGAIN_S: Final = 10.0
+"""A peer that finds our time wrong gets JSON-RPC, which says none, and is asked again so often."""
 
 _REMEMBERED_BATCHES: Final = 16
 """Peers that are equally fast take equal batches: more than can be under way in that time."""
@@ -76,6 +77,10 @@ class Judgement:
     """Indices of orders to be sent again although the rest was delivered."""
     said: str = ""
     """Why, as the destination puts it; for the log."""
+    ahead_s: float | None = None
+    """Our time less the destination's, where it says its own."""
+    clock_refused: bool = False
+    """Whether it refused the request for its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,22 +145,24 @@ class BatchEncoder:
     def __init__(self, key: SigningKey) -> None:
         """Keep the node's key."""
         self._key = key
-        self._made: OrderedDict[tuple[int, ...], tuple[tuple[Parcel, ...], bytes]] = OrderedDict()
+        self._made: OrderedDict[tuple[int, ...], tuple[tuple[Parcel, ...], int, bytes]] = (
+            OrderedDict()
+        )
 
     def encode(self, parcels: tuple[Parcel, ...]) -> bytes:
         """Return a signed body; parcels fit one request."""
         name = tuple(map(id, parcels))  # the parcels are kept beside it, so no id is used again
-        known = self._made.get(name)
-        if known is not None:
-            return known[1]
         now_s = int(time())
+        known = self._made.get(name)
+        if known is not None and known[1] == now_s:  # its time must not be an earlier one
+            return known[2]
         body = share.encode_request(
             [share.encode_entry(parcel.order, now_s=now_s) for parcel in parcels],
             key=self._key,
             target_block=max(parcel.order.target_block or 0 for parcel in parcels),
             timestamp=now_s,
         )
-        self._made[name] = parcels, body
+        self._made[name] = parcels, now_s, body
         if len(self._made) > _REMEMBERED_BATCHES:
             self._made.popitem(last=False)
         return body
@@ -223,18 +230,24 @@ class NodeForm:
             self._json_rpc_until_s = self._clock() + ASK_AGAIN_S
             self._on_json_rpc()
             return Judgement(Verdict.AGAIN)
+        ahead_s = time() - response.timestamp
         if response.success and status == _OK:
-            later = {r.index for r in response.refused if r.error == BUILDER_FULL}
+            later = {r.index for r in response.refused if r.code == RefusalCode.BUSY}
             errors = {r.index: r.error for r in response.refused if r.index not in later}
             said = next(iter(errors.values()), "")[:_MAX_SAID_CHARS]
-            return Judgement(Verdict.DELIVERED, frozenset(errors), frozenset(later), said)
+            return Judgement(Verdict.DELIVERED, frozenset(errors), frozenset(later), said, ahead_s)
+        said = (response.error or "")[:_MAX_SAID_CHARS]
+        if response.code == RefusalCode.CLOCK:
+            self._json_rpc_until_s = self._clock() + CLOCK_AGAIN_S
+            return Judgement(Verdict.AGAIN, said=said, ahead_s=ahead_s, clock_refused=True)
         # One order that breaks a rule of the request as a whole must not take others with it.
-        verdict = Verdict.REFUSED if alone else Verdict.AGAIN
-        return Judgement(verdict, said=(response.error or "")[:_MAX_SAID_CHARS])
+        return Judgement(Verdict.REFUSED if alone else Verdict.AGAIN, said=said)
 
 
 class _RpcError(msgspec.Struct):
     message: str = ""
+    code: Any = 0
+    """A number; what is none is no reason to misread the rest."""
 
 
 class _RpcAnswer(msgspec.Struct):
@@ -254,7 +267,7 @@ def judge_json_rpc(answer: Answer) -> Judgement:
         return Judgement(Verdict.LATER)
     if error is None:
         return Judgement(Verdict.DELIVERED)
-    waiting = error.message.startswith(UNKNOWN_PEER)
+    waiting = error.code == RESOURCE_UNAVAILABLE or error.message.startswith(UNKNOWN_PEER)
     verdict = Verdict.LATER if waiting else Verdict.REFUSED
     return Judgement(verdict, said=error.message[:_MAX_SAID_CHARS])
 

@@ -88,6 +88,7 @@ class Link:
         self._closed_until_s = 0.0
         self._lingering: asyncio.TimerHandle | None = None
         self._lingered = False
+        self._clock_refused = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_s = 0.0
         """When it is due. Not asked of the timer: uvloop's has no `when` below half a ms."""
@@ -238,6 +239,7 @@ class Link:
         self, batch: list[Ticket], judgement: Judgement, answer: Answer, now: float
     ) -> None:
         verdict = judgement.verdict
+        self._compare_clocks(judgement)
         if verdict in (Verdict.DELIVERED, Verdict.REFUSED):
             self._succeeded()
             for index, ticket in enumerate(batch):
@@ -266,6 +268,21 @@ class Link:
                 ticket.alone = ticket.alone or verdict is Verdict.AGAIN
                 delay = compute_backoff(ticket.attempts + 1) if verdict is Verdict.LATER else None
                 self._put_back(ticket, not_before_s=None if delay is None else now + delay)
+
+    def _compare_clocks(self, judgement: Judgement) -> None:
+        """Count a refusal for our time, and say once that the clocks differ."""
+        if judgement.ahead_s is None:
+            return
+        self.metrics.clock_ahead_s.set(judgement.ahead_s)
+        if judgement.clock_refused:
+            self.metrics.clock_refused.inc()
+            if not self._clock_refused:
+                _log.warning(
+                    "clock_refused peer=%s ahead_s=%.0f: orders go one by one meanwhile",
+                    self.name,
+                    judgement.ahead_s,
+                )
+        self._clock_refused = judgement.clock_refused
 
     def _unanswered(self, batch: list[Ticket], error: KeptConnectionError, now: float) -> None:
         if not (error.reused and error.silent):

@@ -92,6 +92,18 @@ class DeliveryMetrics:
             ["peer"],
             registry=registry,
         )
+        self.clock_refused = Counter(
+            f"{_PREFIX}delivery_clock_refused",
+            "Requests that a peer refused because its clock and ours differ.",
+            ["peer"],
+            registry=registry,
+        )
+        self.clock_ahead_s = Gauge(
+            f"{_PREFIX}delivery_clock_ahead_seconds",
+            "Our time less a peer's, by its last answer, which has whole seconds.",
+            ["peer"],
+            registry=registry,
+        )
         self.hub_errors = Counter(
             f"{_PREFIX}confighub_errors", "Requests to the hub that failed.", registry=registry
         )
@@ -124,4 +136,6 @@ class DestinationMetrics:
         self.rpc_ms = metrics.rpc_ms.labels(name)
         self.rpc_errors = metrics.rpc_errors.labels(name)
         self.stalling = metrics.stalling.labels(name)
+        self.clock_refused = metrics.clock_refused.labels(name)
+        self.clock_ahead_s = metrics.clock_ahead_s.labels(name)
         self.dropped = {reason: metrics.dropped.labels(name, reason) for reason in DropReason}
