@@ -9,6 +9,7 @@ for, and it verifies evidence against Intel alone; so evidence goes in one direc
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from aiohttp import ClientSession
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from multidict import CIMultiDict
 
+from buildernet.attested_proxy.certificate import NodeCertificate
 from buildernet.attested_proxy.config import ClientConfig, ServerConfig
 from buildernet.attested_proxy.evidence import AttestationType
 from buildernet.attested_proxy.protocol_b import LENGTH_BYTES, encode_frame
@@ -30,6 +32,7 @@ from tests.support.attested_tls import (
     demanding,
     node_certificate,
 )
+from tests.support.hub_identity import make_identity, write_identity
 from tests.support.reference_proxies import (
     ATTESTED_TLS_PROXY,
     find_program,
@@ -127,6 +130,56 @@ async def test_our_client_talks_to_their_server(protocol: str) -> None:
                 session.get("/") as answer,
             ):
                 assert answer.status == 502
+
+
+@pytest.mark.parametrize("protocol", VARIANTS)
+async def test_our_client_knows_their_server_by_its_certificate(
+    tmp_path: Path, protocol: str
+) -> None:
+    hub = write_identity(tmp_path, "127.0.0.1")
+    other = write_identity(tmp_path / "other", "127.0.0.1")
+    async with backend() as behind:
+        target = [f"127.0.0.1:{behind.port}", "--server-attestation-type", "none"]
+        with running("server", *target, *DEMANDS_NOTHING, *hub.server_flags) as port:
+            await listens(port)
+            for settings, status in (
+                ({"server_certificate_sha256": hub.sha256}, 200),
+                ({"tls_ca_certificate": hub.certificate}, 200),
+                ({"server_certificate_sha256": other.sha256}, 502),
+                ({"tls_ca_certificate": other.certificate}, 502),
+                ({}, 502),
+            ):
+                config = replace(ClientConfig("", protocol=protocol), **settings)
+                async with (
+                    attested_client(port, judge=NO_DEMANDS, config=config, trusting=False) as (
+                        session,
+                        _,
+                    ),
+                    session.get("/") as answer,
+                ):
+                    assert answer.status == status, await answer.text()
+
+
+async def test_their_client_knows_our_server_by_its_certificate(tmp_path: Path) -> None:
+    authority = make_identity(authority=True)
+    hub = make_identity("localhost", issuer=authority)
+    file = tmp_path / "authority.pem"
+    file.write_bytes(authority.pem)
+    flags = [*DEMANDS_NOTHING, "--tls-ca-certificate", str(file)]
+    async with (
+        backend() as behind,
+        attested_server(
+            ServerConfig(target_addr=f"localhost:{behind.port}"), certificate=NodeCertificate(hub)
+        ) as run,
+    ):
+        flags += ["--client-attestation-type", "none"]
+        with running("client", f"localhost:{run.port}", *flags) as port:
+            await listens(port)
+            async with (
+                ClientSession() as session,
+                session.get(f"http://127.0.0.1:{port}/") as answer,
+            ):
+                assert answer.status == 200
 
 
 @pytest.mark.parametrize("protocol", VARIANTS)

@@ -106,9 +106,7 @@ def faketime() -> str:
 
 
 @pytest.mark.slow
-async def test_jumping_clock_costs_no_order(
-    whole: Network, tmp_path: Path, faketime: str
-) -> None:
+async def test_jumping_clock_costs_no_order(whole: Network, tmp_path: Path, faketime: str) -> None:
     """Forward an hour, right again, back an hour; the monotonic clock is left alone."""
     first, second = whole.nodes
     clock = tmp_path / "clock"

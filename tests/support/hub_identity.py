@@ -67,6 +67,7 @@ def make_identity(
 def write_identity(folder: Path, *names: str) -> HubIdentity:
     """Make a self-signed certificate for a hub and write it and its key into a folder."""
     identity = make_identity(*names)
+    folder.mkdir(exist_ok=True)
     certificate, key = folder / "hub-certificate.pem", folder / "hub-key.pem"
     certificate.write_bytes(identity.pem)
     key.write_bytes(

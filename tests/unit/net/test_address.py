@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildernet.net.address import ListenAddress
+from buildernet.base.errors import ConfigError
+from buildernet.net.address import ListenAddress, require_encrypted
 from buildernet.net.errors import AddressError
 
 
@@ -53,3 +54,32 @@ def test_any_text_round_trips_or_is_refused(text):
     except AddressError:
         return
     assert ListenAddress.parse(str(address)) == address
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "https://hub.example",
+        "http://127.0.0.1:8645",
+        "http://127.9.9.9",
+        "http://localhost:1/path",
+        "http://[::1]:7937",
+    ],
+)
+def test_what_is_encrypted_or_stays_here_is_fine(url: str) -> None:
+    require_encrypted("endpoint", url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://10.0.2.2:8645", "http://hub.example", "HTTP://localhost.example", "http://[::2]"],
+)
+def test_plain_http_to_another_machine_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"endpoint .* unencrypted to another machine"):
+        require_encrypted("endpoint", url)
+
+
+def test_what_is_no_url_is_an_error_of_ours() -> None:
+    with pytest.raises(ConfigError, match="is no URL"):
+        require_encrypted("endpoint", "http://[::1")

@@ -19,9 +19,9 @@ PAGE = Path(__file__).parents[3] / "docs/services/orderflow-proxy.md"
 OLD_FLAGS = {
     "--local-listen-addr=127.0.0.1:1": ("listen", "user_addr", "127.0.0.1:1"),
     "--public-listen-addr=127.0.0.1:2": ("listen", "system_addr", "127.0.0.1:2"),
-    "--builder-endpoint=http://b": ("builder", "endpoint", "http://b"),
-    "--rpc-endpoint=http://r": ("builder", "rpc_endpoint", "http://r"),
-    "--builder-confighub-endpoint=http://h": ("peering", "hub_endpoint", "http://h"),
+    "--builder-endpoint=http://[::1]:1": ("builder", "endpoint", "http://[::1]:1"),
+    "--rpc-endpoint=http://[::1]:2": ("builder", "rpc_endpoint", "http://[::1]:2"),
+    "--builder-confighub-endpoint=https://h": ("peering", "hub_endpoint", "https://h"),
     "--orderflow-archive-endpoint=http://a": ("archive", "endpoint", "http://a"),
     "--max-request-body-size-bytes=5000": ("limits", "max_body_bytes", 5000),
     "--connections-per-peer=3": ("peering", "connections_per_peer", 3),
@@ -32,11 +32,11 @@ OLD_FLAGS = {
 OLD_VARIABLES = {
     "USER_LISTEN_ADDR": ("127.0.0.1:1", "listen", "user_addr"),
     "SYSTEM_LISTEN_ADDR": ("127.0.0.1:2", "listen", "system_addr"),
-    "BUILDERHUB_ENDPOINT": ("http://h", "peering", "hub_endpoint"),
+    "BUILDERHUB_ENDPOINT": ("https://h", "peering", "hub_endpoint"),
     "BUILDERNET_NODE_NAME": ("node-1", "peering", "node_name"),
     "CONN_PER_PEER": ("7", "peering", "connections_per_peer"),
     "MAX_USER_RPS": ("7", "limits", "orders_per_second"),
-    "BUILDER_READY_ENDPOINT": ("http://r", "builder", "ready_endpoint"),
+    "BUILDER_READY_ENDPOINT": ("http://[::1]:3", "builder", "ready_endpoint"),
 }
 
 
@@ -127,3 +127,19 @@ def test_a_wrong_setting_ends_with_2_and_a_hint(capsys, tmp_path):
     file.write_text("[limits]\nmax_body_byte = 1\n")
     assert cli.main(["receiver", "--config", str(file)]) == 2
     assert "did you mean max_body_bytes?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [
+        ("builder", "endpoint"),
+        ("builder", "ready_endpoint"),
+        ("builder", "rpc_endpoint"),
+        ("peering", "hub_endpoint"),
+    ],
+)
+def test_nothing_goes_unencrypted_to_another_machine_unasked(table: str, name: str) -> None:
+    plain = {f"{table}.{name}": "http://10.0.2.2:1"}
+    with pytest.raises(ConfigError, match=rf"{table}\.{name} .* unencrypted"):
+        config.load(ReceiverConfig, overrides=plain)
+    config.load(ReceiverConfig, overrides={**plain, f"{table}.dangerously_plain": "true"})

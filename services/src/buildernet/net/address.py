@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Listen addresses: `HOST:PORT`, `[IPV6]:PORT`, or `:PORT` for every interface."""
+"""Listen addresses: `HOST:PORT`, `[IPV6]:PORT`, or `:PORT` for every interface.
+
+And of the addresses that are talked to: which of them need encryption.
+"""
 
 import ipaddress
 from dataclasses import dataclass
 from typing import Final, Self
+from urllib.parse import urlsplit
 
+from buildernet.base.errors import ConfigError
 from buildernet.net.errors import AddressError
 
 _MAX_PORT: Final = 65535
@@ -46,3 +51,34 @@ class ListenAddress:
     def __str__(self) -> str:
         host = self.host or ""
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+def require_encrypted(name: str, url: str) -> None:
+    """Check that what goes to a URL is encrypted, or does not leave this machine.
+
+    Args:
+        name: Of the setting.
+        url: Its value; empty is nowhere.
+
+    Raises:
+        ConfigError: It is plain HTTP to another machine: nothing says who answers, and anyone on
+            the way reads it.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError as exc:
+        raise ConfigError(f"{name} {url[:80]!r} is no URL") from exc
+    if parts.scheme == "http" and parts.hostname and not _is_local(parts.hostname):
+        raise ConfigError(
+            f"{name} {url[:80]!r} would go unencrypted to another machine",
+            hint="use https, a local end of an encrypted connection, or dangerously_plain",
+        )
+
+
+def _is_local(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -9,6 +9,7 @@ from typing import Final
 from buildernet.attestation.issue.tsm import DEFAULT_BASE
 from buildernet.base.config import require_range
 from buildernet.base.errors import ConfigError
+from buildernet.net.address import require_encrypted
 
 ENVIRONMENT_PREFIX: Final = "NODE_REGISTRATION_"
 
@@ -18,7 +19,7 @@ class RegistrationConfig:
     """The whole file."""
 
     hub_endpoint: str = "http://127.0.0.1:7937"
-    """Base URL of the hub, plain HTTP: the attested client of this machine."""
+    """Base URL of the hub, plain HTTP: the attested client of this machine, and no other."""
     certificate_dir: Path = Path("/run/attested-proxy")
     """Holds `cert.pem` and `key.pem`, as attested-proxy leaves them."""
     address_file: Path | None = None
@@ -35,6 +36,7 @@ class RegistrationConfig:
     """JSON lines, or text for a person."""
 
     def __post_init__(self) -> None:
+        require_encrypted("hub_endpoint", self.hub_endpoint)
         require_range("interval_s", self.interval_s, low=1, high=86_400)
         try:
             if self.ip_address:

@@ -2,7 +2,6 @@
 """Opens the spool and runs what feeds the archive, as long as the proxy runs."""
 
 import asyncio
-import ipaddress
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from buildernet.base.errors import ConfigError
 from buildernet.ethereum.signature import SigningKey
+from buildernet.net.address import require_encrypted
 from buildernet.orderflow_proxy.archive_sender import (
     ArchiveSender,
     Form,
@@ -120,18 +120,6 @@ def _tls(url: str, authority: Path | None, *, dangerously_plain: bool) -> ssl.SS
             raise ConfigError(f"cannot read certificates from {authority}: {exc}") from exc
     if parts.scheme != "http" or not parts.hostname:
         raise ConfigError(f"archive endpoint {url[:80]!r} is no http or https URL")
-    if not (_is_local(parts.hostname) or dangerously_plain):
-        raise ConfigError(
-            f"archive endpoint {url[:80]!r} would carry orders unencrypted to another machine",
-            hint="use https, or a local end of an encrypted connection",
-        )
+    if not dangerously_plain:
+        require_encrypted("archive endpoint", url)
     return True
-
-
-def _is_local(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -9,7 +9,7 @@ from buildernet.base.config import require_range
 from buildernet.base.errors import ConfigError
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.errors import AddressFormatError
-from buildernet.net.address import ListenAddress
+from buildernet.net.address import ListenAddress, require_encrypted
 
 ENVIRONMENT_PREFIX: Final = "ORDERFLOW_PROXY_"
 
@@ -56,6 +56,13 @@ class Builder:
     """Base URL whose /readyz says whether the builder takes orders; empty: not asked."""
     rpc_endpoint: str = "http://127.0.0.1:8545"
     """JSON-RPC with eth_blockNumber; empty: orders expire by time alone."""
+    dangerously_plain: bool = False
+    """Send orders unencrypted to a builder on another machine."""
+
+    def __post_init__(self) -> None:
+        if not self.dangerously_plain:
+            for name in ("endpoint", "ready_endpoint", "rpc_endpoint"):
+                require_encrypted(f"builder.{name}", getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,8 @@ class Peering:
 
     hub_endpoint: str = ""
     """Base URL of the builder hub, normally the attested client; empty: no hub."""
+    dangerously_plain: bool = False
+    """Ask a hub on another machine without encryption: nothing says that it is the hub."""
     peers_file: Path | None = None
     """JSON file with peers instead of a hub, for development."""
     node_name: str = ""
@@ -88,6 +97,8 @@ class Peering:
         require_range("update_interval_s", self.update_interval_s, low=1, high=3600)
         if self.hub_endpoint and self.peers_file is not None:
             raise ConfigError("hub_endpoint and peers_file exclude one another")
+        if not self.dangerously_plain:
+            require_encrypted("peering.hub_endpoint", self.hub_endpoint)
         try:
             Address.parse(self.flashbots_address)
         except AddressFormatError as exc:
