@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every test starts from the same environment, whatever the shell that started it had set."""
+"""Every test starts without settings of ours, whatever the shell that started it had set."""
 
 import logging
 import os
@@ -15,7 +15,14 @@ settings.register_profile("project", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=20)
 settings.load_profile("project")
 
-_OURS = ("SYSTEM_API_", "BUILDERNET_")
+_OURS = (
+    "ARCHIVE_",
+    "BUILDER_HUB_",
+    "BUILDERNET_",
+    "NODE_REGISTRATION_",
+    "ORDERFLOW_PROXY_",
+    "SYSTEM_API_",
+)
 
 
 @pytest.fixture(autouse=True)

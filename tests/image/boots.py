@@ -36,7 +36,6 @@ class Reading:
     """registers.json as the guest wrote it."""
     reads: str
     """QEMU's trace of the blocks read until then."""
-    live_after_seconds: float
 
 
 class Boots:
@@ -87,9 +86,8 @@ class Boots:
         with self._console() as on_line:
             booted = boot_to_live(traced, deadline, report=self.report, on_line=on_line)
             with booted as api:
-                seconds = deadline.elapsed()
                 log, registers = api.event_log(), api.registers()
-                yield Reading(api.machine, api, log, registers, trace.read_text(), seconds)
+                yield Reading(api.machine, api, log, registers, trace.read_text())
 
     @contextlib.contextmanager
     def start(self, spec: MachineSpec) -> Iterator[Machine]:

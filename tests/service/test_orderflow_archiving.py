@@ -35,12 +35,10 @@ class Archives:
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
         self.bodies: list[bytes] = []
-        self.tries = 0
 
     async def handle(self, request: web.Request) -> web.Response:
         body = await request.read()
         assert verify_body(request.headers["X-Flashbots-Signature"], body) == NODE.address
-        self.tries += 1
         answer = self.answer(body)
         if answer.status == 200:
             self.bodies.append(body)

@@ -15,9 +15,6 @@ from tests.support.minted_chain import Domain, MintedChain
 FIRMWARE_BYTES: Final = 4 << 20
 """Length of Debian 13's OVMF, code and variables together."""
 
-GCP_PADDED_BYTES: Final = 8000
-"""Google's host pads every quote to this length."""
-
 
 @dataclass(frozen=True, slots=True)
 class SimulatedPlatform:

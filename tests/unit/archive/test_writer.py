@@ -22,10 +22,12 @@ class Slow:
     def __init__(self) -> None:
         self.go = threading.Event()
         self.go.set()
+        self.entered = threading.Event()
         self.inserted: list[tuple[str, bytes]] = []
         self.failures: list[EngineError | None] = []
 
     def insert(self, table: str, _columns: object, rows: bytes) -> None:
+        self.entered.set()
         assert self.go.wait(20)
         if self.failures and (error := self.failures.pop(0)) is not None:
             raise error
@@ -65,7 +67,7 @@ async def test_rows_that_come_during_an_insertion_share_the_next():
     async with writing(engine) as (writer, _):
         engine.go.clear()
         tasks = [await _queued(writer, [(BUNDLES, b"a")])]
-        await asyncio.sleep(0.05)
+        assert await asyncio.to_thread(engine.entered.wait, 20)
         tasks += [await _queued(writer, [(BUNDLES, b"b"), (RECEIPTS, b"c")]) for _ in range(3)]
         engine.go.set()
         await asyncio.gather(*tasks)
@@ -77,7 +79,7 @@ async def test_one_bad_request_spoils_no_other():
     async with writing(engine) as (writer, _):
         engine.go.clear()
         first = await _queued(writer, [(BUNDLES, b"1")])
-        await asyncio.sleep(0.05)
+        assert await asyncio.to_thread(engine.entered.wait, 20)
         tasks = [await _queued(writer, [(BUNDLES, text)]) for text in (b"x", b"poison", b"y")]
         engine.go.set()
         outcomes = await asyncio.gather(first, *tasks, return_exceptions=True)

@@ -30,7 +30,6 @@ MAX_ALGORITHMS: Final = 8
 
 SPEC_ID_SIGNATURE: Final = b"Spec ID Event03\0"
 STARTUP_LOCALITY_SIGNATURE: Final = b"StartupLocality\0"
-END_INDEX: Final = 0xFFFFFFFF
 CC_MAX_INDEX: Final = 4
 """Measurement register index of RTMR3."""
 

@@ -145,7 +145,7 @@ async def _with_issuers(quotes: AzureQuotes, source: AzureSource) -> AzureQuotes
             try:
                 issuers = await fetch_ak_issuers(certificate, fetch=fetch)
             except BuildernetError as exc:  # verifiers may have them
-                _log.warning("azure_ak_issuers not fetched: %s", exc)
+                _log.warning("azure_ak_issuers_not_fetched cause=%s", exc)
     names = "; ".join(issuer.subject.rfc4514_string() for issuer in issuers)
     _log.info("azure_ak_issuers sent=%d subjects=%s", len(issuers), names)
     return replace(quotes, ak_issuers=issuers)

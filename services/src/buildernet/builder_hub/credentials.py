@@ -32,7 +32,6 @@ MAX_SIGNATURE_BYTES: Final = 1024
 """RSA with 8192 bits."""
 
 _EXPIRY_BYTES: Final = 8
-_TAG_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)

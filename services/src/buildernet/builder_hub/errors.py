@@ -6,7 +6,6 @@ BuildernetError
 ├── MigrationError, SealError, DatabaseError     commands and start
 └── RequestError (net)
     ├── BadRequestError 400
-    ├── UnauthorizedError 401   (written by the admin guard itself)
     ├── InstanceRefusedError 403, empty body as the reference answers
     ├── ForbiddenError 403
     ├── UnknownError 404

@@ -176,13 +176,13 @@ def _warn(config: HubConfig) -> None:
         "dangerously_accept_unattested_measurements",
     ):
         if getattr(demands, name):
-            _log.warning("%s is on", name)
+            _log.warning("dangerous_setting name=%s", name)
     if config.admin.dangerously_disable_auth:
-        _log.warning("admin authentication is off")
+        _log.warning("dangerous_setting name=dangerously_disable_auth")
     elif not config.admin.basic_password_bcrypt:
-        _log.warning("no admin password is set: nobody can log in")
+        _log.warning("admin_locked_out cause=no password is set")
     if config.secrets.in_memory:
-        _log.warning("secrets are lost when this process ends")
+        _log.warning("secrets_in_memory cause=they are lost when this process ends")
 
 
 def _line(path: Path) -> str:

@@ -11,8 +11,6 @@ from typing import Final
 
 from Crypto.Hash import keccak
 
-KECCAK_BYTES: Final = 32
-
 _OPENSSL_NAME: Final = "keccak-256"
 
 

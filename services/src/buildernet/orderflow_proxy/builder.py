@@ -106,7 +106,7 @@ class Builder:
         while True:
             before, self._answer = self._answer, await self._ask(session, url)
             if before != self._answer:
-                _log.info("builder_state %s", self._answer or "ready")
+                _log.info("builder_state state=%s", self._answer or "ready")
             self.link.probe()
             await asyncio.sleep(READY_POLL_S)
 

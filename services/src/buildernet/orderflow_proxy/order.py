@@ -16,7 +16,6 @@ from buildernet.base.errors import BuildernetError
 from buildernet.ethereum.address import Address
 
 ORDER_KEY_BYTES: Final = 16
-ORDER_HASH_BYTES: Final = 32
 
 
 class OrderKind(StrEnum):

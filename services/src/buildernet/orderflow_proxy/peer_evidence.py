@@ -256,7 +256,9 @@ async def verifying(demands: Evidence) -> AsyncIterator[VerifyPeer]:
     """
     demands.require_decision()
     if demands.dangerously_trust_hub or demands.measurements is None:
-        _log.warning("dangerously_trust_hub is on: whoever runs the hub can name any peer")
+        _log.warning(
+            "hub_trusted setting=dangerously_trust_hub cause=whoever runs the hub can name any peer"
+        )
         yield believe_hub
         return
     measurements = MeasurementsFile(demands.measurements)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Which class of the queues a user's order waits in, from what its signer sent before.
 
-The score counts against a signer: many requests and invalid ones raise it, orders that made it
-into blocks lower it. It is the mean over the buckets of the last minute. FlowProxy's rules with
-three of its oddities mended:
+The score counts against a signer: many requests and invalid ones raise it. It is the mean over the
+buckets of the last minute. FlowProxy's rules with three of its oddities mended:
 
 - its upper threshold had no effect; here a signer above it is always low;
 - "cannot fail" (every transaction may be left out) was high whatever the score, so a spammer only

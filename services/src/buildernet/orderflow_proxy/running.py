@@ -61,7 +61,7 @@ async def run_receiver(config: ReceiverConfig) -> None:
             dangerously_plain=config.archive.dangerously_plain,
         ) as recorder,
     ):
-        _log.info("signing address=%s", key.address)
+        _log.info("signer_ready address=%s", key.address)
         deployment = build_app(
             config, Dependencies(running.delivery, recorder, running.peers, http=http)
         )

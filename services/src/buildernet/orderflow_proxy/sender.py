@@ -140,7 +140,7 @@ async def run_sender(config: SenderConfig, key: SigningKey) -> None:
         connections_per_peer=config.connections_per_peer,
     )
     async with delivering(settings, key=key, registry=http.registry) as running:
-        _log.info("signing address=%s", key.address)
+        _log.info("signer_ready address=%s", key.address)
         apps = build_sender(config, running, http=http)
         await serve_sites(
             [
