@@ -14,6 +14,7 @@ from typing import IO, Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from buildernet.archive.errors import RemoteError
+from buildernet.net.authority import trusting
 
 _SECONDS: Final = 60
 _EXPORT_SECONDS: Final = 600
@@ -26,18 +27,25 @@ _PIECE_BYTES: Final = 1 << 20
 class RemoteArchive:
     """The operator's side of a running archive."""
 
-    def __init__(self, url: str, *, token: str | None = None) -> None:
+    def __init__(
+        self, url: str, *, token: str | None = None, authority: Path | None = None
+    ) -> None:
         """Prepare; nothing is sent yet.
 
         Args:
             url: http or https, such as `http://127.0.0.1:14894`.
             token: The operator's, or None.
+            authority: PEM file of who vouches for its certificate; the system's otherwise.
 
         Raises:
             RemoteError: Another URL.
+            ConfigError: The file holds no certificates.
         """
         if urlsplit(url).scheme not in ("http", "https"):
-            raise RemoteError(f"{url[:80]!r} is no http or https URL")
+            raise RemoteError(
+                f"{url[:80]!r} is no http or https URL", hint="example: http://127.0.0.1:14894"
+            )
+        self._tls = trusting(authority)
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
@@ -86,16 +94,24 @@ class RemoteArchive:
         url = f"{self._url}{path}?{urlencode(query)}"
         request = urllib.request.Request(url, headers=self._headers)  # noqa: S310  (checked)
         try:
-            answer: IO[bytes] = urllib.request.urlopen(request, timeout=seconds)  # noqa: S310
+            answer: IO[bytes] = urllib.request.urlopen(  # noqa: S310
+                request, timeout=seconds, context=self._tls
+            )
         except urllib.error.HTTPError as exc:
             with exc:
                 raise RemoteError(f"{self._url}: {_reason(exc)}") from exc
         except (OSError, http.client.HTTPException) as exc:
             raise RemoteError(
-                f"{self._url} does not answer: {exc}",
+                f"{self._url} does not answer: {_cause(exc)}",
                 hint="is `archive serve` running? choose its operator address with --url",
             ) from exc
         return answer
+
+
+def _cause(exc: Exception) -> object:
+    """Return what urllib has wrapped, so that a user need not read its name."""
+    reason = exc.reason if isinstance(exc, urllib.error.URLError) else exc
+    return getattr(reason, "strerror", None) or reason
 
 
 def _reason(exc: urllib.error.HTTPError) -> str:
