@@ -116,7 +116,8 @@ def _line(table: str, row: dict[str, Any]) -> str:
             route = f"{row['src_builder_name']} -> {row['dst_builder_name']}"
             return f"{at}  {row['bundle_hash']}  {route}  {row['payload_size']} bytes"
         case "bids":
-            return f"{at}  block {row['block_number']}  {row['block_hash']}  {row['value_wei']} wei"
+            bid = f"block {row['block_number']}  {row['block_hash']}  {row['value_wei']} wei"
+            return f"{at}  {bid}  {row['node']}"
         case _:
             block = row["block_number"] or "next"
             return (

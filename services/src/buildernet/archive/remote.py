@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Asks a running archive, for the command line."""
 
+import http
 import http.client
 import json
 import os
@@ -22,6 +23,7 @@ _EXPORT_SECONDS: Final = 600
 _MAX_PAGE_BYTES: Final = 256 << 20
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _PIECE_BYTES: Final = 1 << 20
+_NOT_FOUND_HINT: Final = "is it the operator's address? nodes have one of their own"
 
 
 class RemoteArchive:
@@ -70,6 +72,8 @@ class RemoteArchive:
         Raises:
             RemoteError: It is not reachable, refuses, breaks off, or the file cannot be written.
         """
+        if out.is_dir():
+            raise RemoteError(f"{out} is a folder", hint="name the file in it")
         size = 0
         temporary = None
         try:
@@ -83,7 +87,8 @@ class RemoteArchive:
                     os.fsync(file.fileno())
             Path(temporary).replace(out)
         except (OSError, http.client.HTTPException) as exc:
-            raise RemoteError(f"export to {out} failed: {exc or type(exc).__name__}") from exc
+            reason = getattr(exc, "strerror", None) or exc or type(exc).__name__
+            raise RemoteError(f"export to {out} failed: {reason}") from exc
         finally:
             if temporary is not None:
                 with suppress(FileNotFoundError):
@@ -98,8 +103,9 @@ class RemoteArchive:
                 request, timeout=seconds, context=self._tls
             )
         except urllib.error.HTTPError as exc:
+            hint = _NOT_FOUND_HINT if exc.code == http.HTTPStatus.NOT_FOUND else None
             with exc:
-                raise RemoteError(f"{self._url}: {_reason(exc)}") from exc
+                raise RemoteError(f"{self._url}: {_reason(exc)}", hint=hint) from exc
         except (OSError, http.client.HTTPException) as exc:
             raise RemoteError(
                 f"{self._url} does not answer: {_cause(exc)}",
