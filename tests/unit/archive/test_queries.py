@@ -73,7 +73,7 @@ def test_what_a_table_does_not_have_is_refused(table, query):
 
 
 def test_a_parameter_that_stands_there_twice_is_refused():
-    with pytest.raises(QueryError, match="block stands there twice"):
+    with pytest.raises(QueryError, match="stands there twice"):
         parse_question("bundles", MultiDict([("block", "1"), ("block", "2")]))
 
 

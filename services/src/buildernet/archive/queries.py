@@ -110,12 +110,11 @@ def parse_question(table: str, query: Mapping[str, str], *, paged: bool = True) 
     known = TABLES.get(table)
     if known is None:
         raise QueryError(f"no table {table[:60]!r}; there are {', '.join(TABLES)}")
-    names = list(query)
-    for name in names:
+    for name in query:
         if name not in _CONDITIONS and not (paged and name in _OF_PAGES):
             raise QueryError(f"unknown parameter {name[:60]!r}")
-        if names.count(name) > 1:
-            raise QueryError(f"{name} stands there twice")
+    if len(query) != len(set(query)):
+        raise QueryError("a parameter stands there twice")
     if "signer" in query and known is not BUNDLES:
         raise QueryError(f"{known.name} have no signer")
     if "block" in query and known is RECEIPTS:
