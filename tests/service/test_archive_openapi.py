@@ -3,18 +3,14 @@
 
 import asyncio
 import json
-import warnings
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from requests.auth import AuthBase
-from schemathesis.checks import CHECKS, not_a_server_error
-from schemathesis.core.result import Ok
 
 from buildernet.archive.app import Parts, build_app, build_operator_app
 from buildernet.archive.config import ArchiveConfig
@@ -25,11 +21,10 @@ from buildernet.net.archive_stream import CONTENT_TYPE, encode_batch, encode_rec
 from buildernet.net.metrics import METRICS
 from tests.support.archive_app import serving
 from tests.support.archive_process import NODE, archive, make_batch, make_receipt, make_record
+from tests.support.generated_requests import fuzz
 
 DOCUMENT: Final = Path(__file__).parents[2] / "docs/protocols/archive.openapi.json"
 LISTENERS: Final = ("nodes", "operator")
-CONFORMANCE: Final = ("status_code_conformance", "content_type_conformance",
-                      "response_schema_conformance", "response_headers_conformance")  # fmt: skip
 
 _NUMBERS: Final = st.integers(0, 1 << 30)
 _JSON: Final = st.recursive(
@@ -72,32 +67,6 @@ def document(listener: str) -> dict[str, Any]:
     return {**whole, "paths": only}
 
 
-def fuzz(listener: str, url: str, *, examples: int) -> None:
-    """Send requests that the description allows, and some it does not, to every operation."""
-    schema = schemathesis.openapi.from_dict(document(listener))
-    checks: list[Any] = [not_a_server_error, *CHECKS.get_by_names(CONFORMANCE)]
-    for result in schema.get_all_operations():
-        assert isinstance(result, Ok), result
-        operation = result.ok()
-
-        @settings(
-            max_examples=examples,
-            database=None,
-            deadline=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-            phases=[Phase.explicit, Phase.generate],
-        )
-        @given(case=operation.as_strategy())
-        def send(case: schemathesis.Case[Any]) -> None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of requests' own making
-                response = case.call(base_url=url, auth=Signed())
-            case.validate_response(response, checks=checks)
-
-        send()
-
-
 @pytest.mark.parametrize("listener", LISTENERS)
 def test_every_route_is_described(listener: str) -> None:
     operator = build_operator_app()
@@ -129,7 +98,7 @@ def test_every_column_is_described() -> None:
 async def test_generated_requests_get_described_answers(listener: str) -> None:
     async with serving() as running:
         url = {"nodes": running.nodes, "operator": running.operator}[listener]
-        await asyncio.to_thread(fuzz, listener, url, examples=2)
+        await asyncio.to_thread(fuzz, document(listener), url, examples=2, auth=Signed())
 
 
 @pytest.mark.process
@@ -140,4 +109,4 @@ def test_many_generated_requests_get_described_answers(tmp_path: Path, listener:
         for records in (map(make_record, range(150)), map(make_receipt, range(150))):
             assert running.send(make_batch(list(records)))[0] == 200
         url = {"nodes": running.url, "operator": running.operator_url}[listener]
-        fuzz(listener, url, examples=60)
+        fuzz(document(listener), url, examples=60, auth=Signed())
