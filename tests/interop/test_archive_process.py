@@ -30,6 +30,7 @@ from tests.support.archive_process import (
     make_record,
     run_cli,
 )
+from tests.support.parquet import count_parquet
 
 pytestmark = pytest.mark.interop
 
@@ -133,10 +134,45 @@ def test_the_command_asks_and_exports(shared, tmp_path):
     assert done.returncode == 1
     assert "since is no time" in done.stderr
     assert not out.exists()
-    done = run_cli("export", "--url", shared.operator_url, "--out", str(out))
-    assert done.returncode == 0, done.stderr
-    data = out.read_bytes()
-    assert (data[:4], data[-4:]) == (b"PAR1", b"PAR1")
+    done = run_cli("export", "--url", shared.operator_url, "--out", str(tmp_path))
+    assert done.returncode == 1
+    assert "is a folder" in done.stderr
+    done = run_cli("query", "--url", shared.url)
+    assert "is it the operator's address?" in done.stderr
+
+
+def test_an_export_of_many_blocks_is_one_file_that_can_be_read(shared, tmp_path):
+    total = 30_000
+    for first in range(0, total, 10_000):
+        receipts = [make_receipt(100_000 + first + number) for number in range(10_000)]
+        assert shared.send(make_batch(receipts, first=first, stream=b"many" * 4))[0] == 200
+    since = f"--since={(NOW_US + 100_000) / 1e6:.0f}"
+    table = ["export", "--url", shared.operator_url, "--table", "bundle_receipts"]
+    for out, name, count in (
+        (tmp_path / "many.parquet", NODE_NAME, total),
+        (tmp_path / "none.parquet", "nobody", 0),
+    ):
+        done = run_cli(*table, "--out", str(out), "--node", name, since)
+        assert done.returncode == 0, done.stderr
+        assert count_parquet(out, "uniqExact(seq)") == count
+
+
+async def test_an_export_that_nobody_reads_any_more_ends(shared):
+    """And the next one finds the engine free."""
+    url = f"{shared.operator_url}/api/v1/bundle_receipts/export"
+    async with aiohttp.ClientSession() as session:
+        for _ in range(3):
+            async with session.get(url) as answer:
+                assert answer.status in (200, 503)
+                answer.close()
+
+        async def export() -> bool:
+            async with session.get(url) as answer:
+                return answer.status == 200 and (await answer.read())[-4:] == b"PAR1"
+
+        async with asyncio.timeout(30):
+            while not await export():
+                pass
 
 
 def test_a_second_process_on_the_same_folder_ends_with_a_hint(shared):

@@ -3,90 +3,22 @@
 
 import asyncio
 import json
-import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from io import BytesIO
-from typing import Any, cast
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from buildernet.archive.app import Parts, build_app, build_operator_app
-from buildernet.archive.config import Access, ArchiveConfig, Limits
-from buildernet.archive.reader import Reader
+from buildernet.archive.config import Access
 from buildernet.archive.running import following_hub
 from buildernet.archive.senders import Senders
-from buildernet.archive.writer import Writer, WriterLimits
-from buildernet.ethereum.signature import sign_body
-from buildernet.net.address import ListenAddress
-from buildernet.net.metrics import METRICS
-from buildernet.net.server import listening
+from tests.support.archive_app import serving
 from tests.support.archive_process import NODE, STRANGER, make_batch, make_record
 
 _RECORDS = "/api/v1/records"
 _TOKEN = b"0123456789abcdef"
-
-
-class Memory:
-    """An engine that keeps bytes, and nothing of it while held."""
-
-    def __init__(self) -> None:
-        self.go = threading.Event()
-        self.go.set()
-        self.insertions = 0
-
-    def insert(self, _table: str, _columns: object, _rows: bytes) -> None:
-        assert self.go.wait(20)
-        self.insertions += 1
-
-    def query(self, _statement: str, _parameters: object) -> bytes:
-        return b""
-
-
-@dataclass
-class Running:
-    engine: Memory
-    client: ClientSession
-    nodes: str
-    operator: str
-
-    async def post(self, path: str, body: bytes, key: Any = NODE) -> tuple[int, Any, Any]:
-        headers = {} if key is None else {"X-BuilderNet-Signature": sign_body(key, body)}
-        async with self.client.post(
-            self.nodes + path, data=BytesIO(body), headers=headers
-        ) as answer:
-            return answer.status, answer.headers, await answer.json()
-
-    async def get(self, path: str, **headers: str) -> int:
-        async with self.client.get(self.operator + path, headers=headers) as answer:
-            return answer.status
-
-
-@asynccontextmanager
-async def serving(*, max_requests: int = 16, token: bytes = b"") -> AsyncIterator[Running]:
-    engine = Memory()
-    operator = build_operator_app()
-    registry = operator[METRICS].registry
-    writer = Writer(cast(Any, engine), limits=WriterLimits(interval_s=0.0), registry=registry)
-    reader = Reader(cast(Any, engine), cast(Any, engine))
-    senders = Senders([(NODE.address, "n")], registry=registry)
-    config = ArchiveConfig(limits=Limits(max_requests=max_requests, max_body_mb=1))
-    app = build_app(config, Parts(senders, writer, reader, token), operator=operator)
-    anywhere = ListenAddress("127.0.0.1", 0)
-    async with asyncio.TaskGroup() as group, ClientSession() as client:
-        group.create_task(writer.run())
-        async with listening(app, anywhere) as one, listening(operator, anywhere) as two:
-            yield Running(
-                engine, client, f"http://127.0.0.1:{one.port}", f"http://127.0.0.1:{two.port}"
-            )
-        writer.stop()
-    reader.close()
 
 
 _CALL = {"jsonrpc": "2.0", "id": 5, "method": "flashbots_newOrderEvents", "params": []}

@@ -3,16 +3,11 @@
 
 import asyncio
 import json
-import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis.checks import CHECKS, not_a_server_error
-from schemathesis.core.result import Ok
 
 from tests.support.builder_hub import (
     AUTHORIZED,
@@ -21,6 +16,7 @@ from tests.support.builder_hub import (
     make_config,
     running_hub,
 )
+from tests.support.generated_requests import fuzz
 
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs/protocols/builder-hub.openapi.json"
 METHODS: Final = {"get", "post", "put", "delete"}
@@ -28,8 +24,6 @@ PAGES: Final = ("/", "/measurements", "/registrations", "/attestations", "/event
                 "/style.css", "/builders/{name}/activation",
                 "/measurements/{name}/activation")  # fmt: skip
 LISTENERS: Final = ("instance", "internal", "admin")
-CONFORMANCE: Final = ("status_code_conformance", "content_type_conformance",
-                      "response_schema_conformance")  # fmt: skip
 
 
 def document() -> dict[str, Any]:
@@ -72,44 +66,25 @@ async def test_every_route_is_described(sqlite_hub: RunningHub, listener: str) -
     assert served == described(listener)
 
 
-async def fuzz(hub: RunningHub, listener: str, *, examples: int) -> None:
-    """Send requests that the description allows, and some it does not, to every operation."""
+async def fuzz_listener(hub: RunningHub, listener: str, *, examples: int) -> None:
+    """Send generated requests to every operation of a listener."""
     only = {
         path: item
         for path, item in document()["paths"].items()
         if listener in item["x-listeners"] and "drain" not in path
     }
-    schema = schemathesis.openapi.from_dict({**document(), "paths": only})
-    url = str(getattr(hub, listener)._base_url)
     headers = AUTHORIZED if listener == "admin" else instance_headers()
-    checks: list[Any] = [not_a_server_error, *CHECKS.get_by_names(CONFORMANCE)]
-    for result in schema.get_all_operations():
-        assert isinstance(result, Ok), result
-        operation = result.ok()
-
-        @settings(
-            max_examples=examples,
-            database=None,
-            deadline=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-            phases=[Phase.explicit, Phase.generate],
-        )
-        @given(case=operation.as_strategy())
-        def send(case: schemathesis.Case[Any]) -> None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of requests' own making
-                response = case.call(base_url=url, headers=headers)
-            case.validate_response(response, checks=checks)
-
-        await asyncio.to_thread(send)
+    url = str(getattr(hub, listener)._base_url)
+    await asyncio.to_thread(
+        fuzz, {**document(), "paths": only}, url, examples=examples, headers=headers
+    )
 
 
 @pytest.mark.parametrize("listener", LISTENERS)
 async def test_generated_requests_get_described_answers(
     described_hub: RunningHub, listener: str
 ) -> None:
-    await fuzz(described_hub, listener, examples=2)
+    await fuzz_listener(described_hub, listener, examples=2)
 
 
 @pytest.mark.slow
@@ -118,4 +93,4 @@ async def test_generated_requests_get_described_answers(
 async def test_many_generated_requests_get_described_answers(
     described_hub: RunningHub, listener: str
 ) -> None:
-    await fuzz(described_hub, listener, examples=200)
+    await fuzz_listener(described_hub, listener, examples=200)

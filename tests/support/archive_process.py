@@ -9,10 +9,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from buildernet.ethereum.signature import SigningKey, sign_body
@@ -25,6 +26,7 @@ from buildernet.net.archive_stream import (
     encode_batch,
     encode_record,
 )
+from buildernet.net.authority import trusting
 
 START_DEADLINE_S: Final = 60.0
 """A start takes three seconds; the machine may be busy with a build."""
@@ -71,14 +73,20 @@ class Archive:
     operator_port: int
     popen: subprocess.Popen[bytes]
     command: list[str] = field(default_factory=list)
+    authority: Path | None = None
+    """Who vouches for it; None when it speaks plain HTTP."""
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     @property
     def operator_url(self) -> str:
-        return f"http://127.0.0.1:{self.operator_port}"
+        return f"{self._scheme}://127.0.0.1:{self.operator_port}"
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self.authority else "http"
 
     def kill(self) -> None:
         """As a crash does."""
@@ -94,7 +102,11 @@ class Archive:
     ) -> tuple[int, dict[str, str], bytes]:
         operator = method == "GET" and path.startswith(("/api", "/metrics"))
         port = self.operator_port if operator else self.port
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection = (
+            http.client.HTTPSConnection("127.0.0.1", port, context=trusting(self.authority))
+            if self.authority
+            else http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        )
         try:
             connection.request(
                 method, path, body, {k.replace("_", "-"): v for k, v in headers.items()}
@@ -135,8 +147,24 @@ class Archive:
         raise TimeoutError("the archive did not become ready")
 
 
+@dataclass(frozen=True)
+class ServerTls:
+    """An archive with TLS of its own, whose operator asks from other machines."""
+
+    certificate: Path
+    key: Path
+    token: Path
+
+
 @contextmanager
-def archive(folder: Path, *, hub_url: str = "", **storage: str | int) -> Iterator[Archive]:
+def archive(
+    folder: Path,
+    *,
+    hub_url: str = "",
+    senders: Mapping[str, SigningKey] = MappingProxyType({NODE_NAME: NODE}),
+    tls: ServerTls | None = None,
+    **storage: str | int,
+) -> Iterator[Archive]:
     """Run an archive in a folder; `storage` overrides settings of that table.
 
     With `hub_url` the builders of that hub may send too; its list is fetched each second.
@@ -146,15 +174,32 @@ def archive(folder: Path, *, hub_url: str = "", **storage: str | int) -> Iterato
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
     config = folder / "archive.toml"
     config.write_text(
-        f'[[senders]]\nname = "{NODE_NAME}"\naddress = "{NODE.address}"\n'
-        "[storage]\n" + "\n".join(lines) + "\n"
+        "".join(
+            f'[[senders]]\nname = "{name}"\naddress = "{key.address}"\n'
+            for name, key in senders.items()
+        )
+        + "[storage]\n"
+        + "\n".join(lines)
+        + "\n"
         f'[access]\nhub_url = "{hub_url}"\nhub_refresh_s = 1\n'
     )
     port, operator_port = _free_ports()
     command = [sys.executable, "-m", "buildernet.archive", "serve", "--config", str(config)]
     command += ["--listen-addr", f"127.0.0.1:{port}"]
-    command += ["--operator-listen-addr", f"127.0.0.1:{operator_port}"]
-    running = Archive(folder, port, operator_port, _start(command, folder), command)
+    host = "127.0.0.1" if tls is None else "0.0.0.0"  # noqa: S104  (else it stays plain)
+    command += ["--operator-listen-addr", f"{host}:{operator_port}"]
+    if tls is not None:
+        command += ["--certificate-file", str(tls.certificate), "--private-key-file", str(tls.key)]
+        with config.open("a") as file:
+            file.write(f'[general]\noperator_token_file = "{tls.token}"\n')
+    running = Archive(
+        folder,
+        port,
+        operator_port,
+        _start(command, folder),
+        command,
+        authority=None if tls is None else tls.certificate,
+    )
     try:
         running.wait_ready()
         yield running

@@ -2,7 +2,8 @@
 """A stand-in for a ClickHouse server: its HTTP interface, as far as its client uses it, over chDB.
 
 No server can be installed here (Debian's is from 2018), so the engine behind the interface is the
-real one and the interface in front of it is ours. Run as a program: `FOLDER`; prints its port.
+real one and the interface in front of it is ours. Run as a program: `FOLDER [PORT]`;
+prints its port.
 """
 
 import os
@@ -97,7 +98,8 @@ def main() -> None:
     from chdb.session import Session
 
     _Handler.session = Session(str(Path(sys.argv[1])))  # type: ignore[no-untyped-call]  # chDB
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    port = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
     print(server.server_port, flush=True)  # noqa: T201
     server.serve_forever()
 

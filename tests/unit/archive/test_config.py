@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Settings that must not be accepted."""
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -27,6 +28,8 @@ from buildernet.base.errors import ConfigError
         lambda: Storage(database_url="http://user:secret@host/db"),
         lambda: Storage(database_url="http://host/db;drop"),
         lambda: Storage(database_url="http://host/db?cluster=a%20b"),
+        lambda: General(certificate_file=Path("chain.pem")),
+        lambda: General(private_key_file=Path("key.pem")),
         lambda: Storage(database_url="http://host/db?colour=red"),
         lambda: Storage(database_url="http://host:99999/db"),
     ],

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from multidict import MultiDict
 
 from buildernet.archive.errors import QueryError
 from buildernet.archive.queries import ask, export_statement, parse_question
@@ -69,6 +70,17 @@ def test_a_wrong_parameter_is_named(query, reason):
 def test_what_a_table_does_not_have_is_refused(table, query):
     with pytest.raises(QueryError):
         parse_question(table, query)
+
+
+def test_a_parameter_that_stands_there_twice_is_refused():
+    with pytest.raises(QueryError, match="stands there twice"):
+        parse_question("bundles", MultiDict([("block", "1"), ("block", "2")]))
+
+
+@pytest.mark.parametrize("name", ["limit", "raw", "after"])
+def test_an_export_has_no_pages(name):
+    with pytest.raises(QueryError, match=f"unknown parameter '{name}'"):
+        parse_question("bundles", {name: "1"}, paged=False)
 
 
 @pytest.mark.parametrize("text", ["2026-11-20", "2026-11-20T00:00:00Z", "1795132800"])

@@ -17,6 +17,7 @@ from buildernet.ethereum.address import Address
 from buildernet.net.archive_stream import (
     MAX_TIME_US,
     BatchFormatError,
+    BidRecord,
     OrderRecord,
     ReceiptRecord,
     encode_record,
@@ -54,6 +55,17 @@ _PARAM = json.dumps(
 def _rows(body: bytes) -> int:
     batch = parse_batch(body)
     return len(RowMaker().rows("n", batch.stream, batch.first, batch.records))
+
+
+@pytest.mark.parametrize("number", [0, (1 << 32) - 1, 1 << 32, (1 << 63) - 1, 1 << 63])
+def test_a_bid_has_a_row_or_is_malformed(number):
+    """Whatever is taken must fit the columns: the sender would repeat a failure for ever."""
+    word = b"\xff" * 32
+    bid = BidRecord(1, number, number, word, word, b"k", word, number, number)
+    try:
+        assert _rows(make_batch([bid])) == 1
+    except BatchFormatError:
+        assert number >= 1 << 32
 
 
 def test_a_batch_becomes_its_rows():

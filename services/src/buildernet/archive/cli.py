@@ -44,6 +44,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     flags = {
         "general.listen_addr": arguments.listen_addr,
         "general.operator_listen_addr": arguments.operator_listen_addr,
+        "general.certificate_file": arguments.certificate_file,
+        "general.private_key_file": arguments.private_key_file,
         "general.log_debug": "true" if arguments.debug else None,
         "storage.data_dir": arguments.data_dir,
         "storage.database_url": arguments.database_url,
@@ -98,7 +100,7 @@ def _remote(arguments: argparse.Namespace) -> Any:
     token = None
     if arguments.token_file is not None:
         token = read_file(arguments.token_file, limit=4096).strip().decode("ascii", "replace")
-    return RemoteArchive(arguments.url, token=token)
+    return RemoteArchive(arguments.url, token=token, authority=arguments.authority_file)
 
 
 def _filters(arguments: argparse.Namespace) -> dict[str, str]:
@@ -114,7 +116,8 @@ def _line(table: str, row: dict[str, Any]) -> str:
             route = f"{row['src_builder_name']} -> {row['dst_builder_name']}"
             return f"{at}  {row['bundle_hash']}  {route}  {row['payload_size']} bytes"
         case "bids":
-            return f"{at}  block {row['block_number']}  {row['block_hash']}  {row['value_wei']} wei"
+            bid = f"block {row['block_number']}  {row['block_hash']}  {row['value_wei']} wei"
+            return f"{at}  {bid}  {row['node']}"
         case _:
             block = row["block_number"] or "next"
             return (
@@ -139,6 +142,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--operator-listen-addr", metavar="HOST:PORT", help="for questions (127.0.0.1:14894)"
     )
+    serve.add_argument("--certificate-file", metavar="FILE", help="PEM chain: speak TLS 1.3")
+    serve.add_argument("--private-key-file", metavar="FILE", help="PEM key of it")
     serve.add_argument("--data-dir", metavar="DIR", help="tables of the embedded engine")
     serve.add_argument("--database-url", metavar="URL", help="a ClickHouse server instead")
     query = verbs.add_parser("query", help="look rows up in a running archive")
@@ -167,10 +172,15 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", metavar="TIME", help="as --since; exclusive")
     parser.add_argument("--url", default=_DEFAULT_URL, help=f"default: {_DEFAULT_URL}")
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="the operator's token")
+    parser.add_argument(
+        "--authority-file",
+        type=Path,
+        metavar="FILE",
+        help="PEM of who vouches for its certificate (https; default: the system's authorities)",
+    )
 
 
 def _rows(text: str) -> int:
-    rows = int(text)
-    if rows < 1:
-        raise ValueError(text)
-    return rows
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)

@@ -51,21 +51,30 @@ class General:
     """HOST:PORT for questions, exports and metrics."""
     operator_token_file: Path | None = None
     """File with the token that questions must carry; demanded unless only this machine can ask."""
+    certificate_file: Path | None = None
+    """PEM chain: TLS 1.3, also for questions unless only this machine can ask. Read again when it
+    changes."""
+    private_key_file: Path | None = None
+    """PEM key of it."""
     log_json: bool = True
     log_debug: bool = False
 
     def __post_init__(self) -> None:
         ListenAddress.parse(self.listen_addr)
-        operator = ListenAddress.parse(self.operator_listen_addr)
-        local = operator.host == "localhost" or (
-            operator.host is not None and ip_address(operator.host).is_loopback
-        )
-        if not local and self.operator_token_file is None:
+        if not self.operator_is_local and self.operator_token_file is None:
             raise ConfigError(
                 f"operator_listen_addr {self.operator_listen_addr} is reachable from outside, "
                 "but questions need no token",
                 hint="set operator_token_file, or listen on 127.0.0.1",
             )
+        if (self.certificate_file is None) != (self.private_key_file is None):
+            raise ConfigError("certificate_file and private_key_file belong together")
+
+    @property
+    def operator_is_local(self) -> bool:
+        """Whether only this machine can ask."""
+        host = ListenAddress.parse(self.operator_listen_addr).host
+        return host == "localhost" or (host is not None and ip_address(host).is_loopback)
 
 
 @dataclass(frozen=True, slots=True)

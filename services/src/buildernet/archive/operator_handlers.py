@@ -32,7 +32,7 @@ async def get_rows(request: web.Request) -> web.Response:
 async def get_export(request: web.Request) -> web.StreamResponse:
     """Answer with a Parquet file; a connection that is cut means an incomplete one."""
     _authorise(request)
-    question = parse_question(request.match_info["table"], request.query)
+    question = parse_question(request.match_info["table"], request.query, paged=False)
     pieces = request.app[READER].export(question)
     try:
         first = await anext(pieces, b"")

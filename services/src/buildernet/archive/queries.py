@@ -31,6 +31,8 @@ _SECONDS: Final = 30
 _MEMORY_BYTES: Final = 2 << 30
 _RESULT_BYTES: Final = 128 << 20
 _EXPORT_SECONDS: Final = 3600
+_ROW_GROUP_BYTES: Final = 64 << 20
+"""Of an export's rows in memory at once, by each of its threads."""
 
 _SETTINGS: Final = (
     f" SETTINGS max_execution_time = {_SECONDS}, max_memory_usage = {_MEMORY_BYTES},"
@@ -40,6 +42,7 @@ _SETTINGS: Final = (
 )
 _EXPORT_SETTINGS: Final = (
     f" SETTINGS max_execution_time = {_EXPORT_SECONDS},"
+    f" output_format_parquet_row_group_size_bytes = {_ROW_GROUP_BYTES},"
     " do_not_merge_across_partitions_select_final = 1"
 )
 
@@ -93,8 +96,13 @@ class Page:
     next: str | None
 
 
-def parse_question(table: str, query: Mapping[str, str]) -> Question:
+def parse_question(table: str, query: Mapping[str, str], *, paged: bool = True) -> Question:
     """Read a question from a URL's query.
+
+    Args:
+        table: Name of a table.
+        query: Parameters; a name may stand there once.
+        paged: Whether the parameters of pages are among those known.
 
     Raises:
         QueryError: Unknown table or parameter, or a value that is none.
@@ -103,8 +111,10 @@ def parse_question(table: str, query: Mapping[str, str]) -> Question:
     if known is None:
         raise QueryError(f"no table {table[:60]!r}; there are {', '.join(TABLES)}")
     for name in query:
-        if name not in _PARAMETERS:
+        if name not in _CONDITIONS and not (paged and name in _OF_PAGES):
             raise QueryError(f"unknown parameter {name[:60]!r}")
+    if len(query) != len(set(query)):
+        raise QueryError("a parameter stands there twice")
     if "signer" in query and known is not BUNDLES:
         raise QueryError(f"{known.name} have no signer")
     if "block" in query and known is RECEIPTS:
@@ -127,9 +137,8 @@ def parse_question(table: str, query: Mapping[str, str]) -> Question:
     )
 
 
-_PARAMETERS: Final = frozenset(
-    {"hash", "block", "signer", "node", "since", "until", "limit", "raw", "after"}
-)
+_CONDITIONS: Final = frozenset({"hash", "block", "signer", "node", "since", "until"})
+_OF_PAGES: Final = frozenset({"limit", "raw", "after"})
 
 
 def ask(engine: Engine, question: Question) -> Page:
@@ -197,7 +206,8 @@ def _digits(query: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> st
     if text is None:
         return None
     if pattern.fullmatch(text) is None:
-        raise QueryError(f"{name} is not 0x and hexadecimal digits of its length")
+        digits = 64 if pattern is _HASH else 40
+        raise QueryError(f"{name} is not 0x and {digits} hexadecimal digits")
     return text[2:]
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Asks a running archive, for the command line."""
 
+import http
 import http.client
 import json
 import os
@@ -14,6 +15,7 @@ from typing import IO, Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from buildernet.archive.errors import RemoteError
+from buildernet.net.authority import trusting
 
 _SECONDS: Final = 60
 _EXPORT_SECONDS: Final = 600
@@ -21,23 +23,31 @@ _EXPORT_SECONDS: Final = 600
 _MAX_PAGE_BYTES: Final = 256 << 20
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _PIECE_BYTES: Final = 1 << 20
+_NOT_FOUND_HINT: Final = "is it the operator's address? nodes have one of their own"
 
 
 class RemoteArchive:
     """The operator's side of a running archive."""
 
-    def __init__(self, url: str, *, token: str | None = None) -> None:
+    def __init__(
+        self, url: str, *, token: str | None = None, authority: Path | None = None
+    ) -> None:
         """Prepare; nothing is sent yet.
 
         Args:
             url: http or https, such as `http://127.0.0.1:14894`.
             token: The operator's, or None.
+            authority: PEM file of who vouches for its certificate; the system's otherwise.
 
         Raises:
             RemoteError: Another URL.
+            ConfigError: The file holds no certificates.
         """
         if urlsplit(url).scheme not in ("http", "https"):
-            raise RemoteError(f"{url[:80]!r} is no http or https URL")
+            raise RemoteError(
+                f"{url[:80]!r} is no http or https URL", hint="example: http://127.0.0.1:14894"
+            )
+        self._tls = trusting(authority)
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
@@ -62,6 +72,8 @@ class RemoteArchive:
         Raises:
             RemoteError: It is not reachable, refuses, breaks off, or the file cannot be written.
         """
+        if out.is_dir():
+            raise RemoteError(f"{out} is a folder", hint="name the file in it")
         size = 0
         temporary = None
         try:
@@ -75,7 +87,8 @@ class RemoteArchive:
                     os.fsync(file.fileno())
             Path(temporary).replace(out)
         except (OSError, http.client.HTTPException) as exc:
-            raise RemoteError(f"export to {out} failed: {exc or type(exc).__name__}") from exc
+            reason = getattr(exc, "strerror", None) or exc or type(exc).__name__
+            raise RemoteError(f"export to {out} failed: {reason}") from exc
         finally:
             if temporary is not None:
                 with suppress(FileNotFoundError):
@@ -86,16 +99,25 @@ class RemoteArchive:
         url = f"{self._url}{path}?{urlencode(query)}"
         request = urllib.request.Request(url, headers=self._headers)  # noqa: S310  (checked)
         try:
-            answer: IO[bytes] = urllib.request.urlopen(request, timeout=seconds)  # noqa: S310
+            answer: IO[bytes] = urllib.request.urlopen(  # noqa: S310
+                request, timeout=seconds, context=self._tls
+            )
         except urllib.error.HTTPError as exc:
+            hint = _NOT_FOUND_HINT if exc.code == http.HTTPStatus.NOT_FOUND else None
             with exc:
-                raise RemoteError(f"{self._url}: {_reason(exc)}") from exc
+                raise RemoteError(f"{self._url}: {_reason(exc)}", hint=hint) from exc
         except (OSError, http.client.HTTPException) as exc:
             raise RemoteError(
-                f"{self._url} does not answer: {exc}",
+                f"{self._url} does not answer: {_cause(exc)}",
                 hint="is `archive serve` running? choose its operator address with --url",
             ) from exc
         return answer
+
+
+def _cause(exc: Exception) -> object:
+    """Return what urllib has wrapped, so that a user need not read its name."""
+    reason = exc.reason if isinstance(exc, urllib.error.URLError) else exc
+    return getattr(reason, "strerror", None) or reason
 
 
 def _reason(exc: urllib.error.HTTPError) -> str:

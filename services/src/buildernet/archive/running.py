@@ -26,10 +26,11 @@ from buildernet.base.bounded_file import read_file
 from buildernet.base.errors import ConfigError
 from buildernet.ethereum.address import Address
 from buildernet.net.address import ListenAddress
+from buildernet.net.certificate_reload import reloading
 from buildernet.net.fetch import HttpFetcher
 from buildernet.net.health import READINESS, STOPPING
 from buildernet.net.metrics import METRICS
-from buildernet.net.server import serve
+from buildernet.net.server import Site, serve_sites
 
 _MAX_SECRET_BYTES = 4096
 _MIN_TOKEN_BYTES = 16
@@ -44,11 +45,16 @@ async def run_archive(config: ArchiveConfig) -> None:
         BuildernetError: A setting, a file, the engine or an address does not allow it.
     """
     general = config.general
-    async with opened(config) as (app, operator):
-        await serve(
-            app,
-            ListenAddress.parse(general.listen_addr),
-            also=[(operator, ListenAddress.parse(general.operator_listen_addr))],
+    async with (
+        reloading(general.certificate_file, general.private_key_file) as tls,
+        opened(config) as (app, operator),
+    ):
+        asked = ListenAddress.parse(general.operator_listen_addr)
+        await serve_sites(
+            [
+                Site(operator, asked, tls=None if general.operator_is_local else tls),
+                Site(app, ListenAddress.parse(general.listen_addr), tls=tls),
+            ]
         )
 
 

@@ -36,6 +36,7 @@ Bytes16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Bytes20 = Annotated[bytes, Meta(min_length=20, max_length=20)]
 Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Count = Annotated[int, Meta(ge=0, le=_MAX_SIGNED)]
+SmallCount = Annotated[int, Meta(ge=0, le=(1 << 32) - 1)]
 Time = Annotated[int, Meta(ge=0, le=MAX_TIME_US)]
 Name = Annotated[str, Meta(max_length=_MAX_NAME_CHARS)]
 
@@ -88,7 +89,8 @@ class BidRecord(msgspec.Struct, frozen=True, tag="bid", tag_field="type", omit_d
     """BLS public key, 48 bytes."""
     value_wei: Bytes32
     """256 bits, big-endian."""
-    transactions: Count
+    transactions: SmallCount
+    """32 bits, as in the archive's column."""
     gas_used: Count
     relay: Name = ""
 

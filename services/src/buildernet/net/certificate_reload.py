@@ -8,6 +8,8 @@ connections after that; those that stand keep what they have.
 import asyncio
 import logging
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -64,6 +66,28 @@ class ReloadedCertificate:
         except OSError as exc:
             raise ConfigError(f"cannot read {exc.filename}: {exc.strerror}") from exc
         return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in found)
+
+
+@asynccontextmanager
+async def reloading(
+    certificate_file: Path | None, private_key_file: Path | None
+) -> AsyncIterator[ssl.SSLContext | None]:
+    """Yield a context that follows its files while this one is open; None without files.
+
+    Raises:
+        ConfigError: See `ReloadedCertificate`.
+    """
+    if certificate_file is None or private_key_file is None:
+        yield None
+        return
+    certificate = ReloadedCertificate(certificate_file, private_key_file)
+    watching = asyncio.create_task(certificate.watch())
+    try:
+        yield certificate.context
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
 
 
 def _context(certificate_file: Path, private_key_file: Path) -> ssl.SSLContext:

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from buildernet.base.errors import ConfigError
 from buildernet.ethereum.signature import SigningKey
 from buildernet.net.address import require_encrypted
+from buildernet.net.authority import trusting
 from buildernet.orderflow_proxy.archive_sender import (
     ArchiveSender,
     Form,
@@ -112,12 +113,7 @@ async def archiving(
 def _tls(url: str, authority: Path | None, *, dangerously_plain: bool) -> ssl.SSLContext | bool:
     parts = urlsplit(url)
     if parts.scheme == "https" and parts.hostname:
-        if authority is None:
-            return True
-        try:
-            return ssl.create_default_context(cafile=str(authority))
-        except (OSError, ssl.SSLError) as exc:
-            raise ConfigError(f"cannot read certificates from {authority}: {exc}") from exc
+        return trusting(authority)
     if parts.scheme != "http" or not parts.hostname:
         raise ConfigError(f"archive endpoint {url[:80]!r} is no http or https URL")
     if not dangerously_plain:

@@ -12,7 +12,7 @@ from buildernet.base.errors import ConfigError
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.signature import SigningKey
 from buildernet.net.address import ListenAddress
-from buildernet.net.certificate_reload import ReloadedCertificate
+from buildernet.net.certificate_reload import reloading
 from buildernet.net.metrics import HttpMetrics
 from buildernet.net.server import Site, serve_sites
 from buildernet.orderflow_proxy.app import SERVICE, Dependencies, build_app
@@ -45,7 +45,7 @@ async def run_receiver(config: ReceiverConfig) -> None:
     http = HttpMetrics(SERVICE)
     listen = config.listen
     async with (
-        _tls(config) as certificate,
+        reloading(listen.certificate_file, listen.private_key_file) as tls,
         _verifying(config) as verify,
         delivering(
             _delivery_settings(config), key=key, registry=http.registry, verify=verify
@@ -65,7 +65,6 @@ async def run_receiver(config: ReceiverConfig) -> None:
         deployment = build_app(
             config, Dependencies(running.delivery, recorder, running.peers, http=http)
         )
-        tls = None if certificate is None else certificate.context
         sites = [
             Site(deployment.system, ListenAddress.parse(listen.system_addr), tls=tls),
             Site(deployment.user, ListenAddress.parse(listen.user_addr), tls=tls),
@@ -88,22 +87,6 @@ def _write_address(path: Path, address: Address) -> None:
         new.replace(path)
     except OSError as exc:
         raise ConfigError(f"cannot write {path}: {exc.strerror}") from exc
-
-
-@asynccontextmanager
-async def _tls(config: ReceiverConfig) -> AsyncIterator[ReloadedCertificate | None]:
-    listen = config.listen
-    if listen.certificate_file is None or listen.private_key_file is None:
-        yield None
-        return
-    certificate = ReloadedCertificate(listen.certificate_file, listen.private_key_file)
-    watching = asyncio.create_task(certificate.watch())
-    try:
-        yield certificate
-    finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
 
 
 @asynccontextmanager
