@@ -99,6 +99,16 @@ def test_open_ports_are_the_port_list(development):
     assert scan == listed
 
 
+def test_it_asks_the_name_servers_of_its_network(development, key):
+    """QEMU's own network says 10.0.2.3; from the sandbox of who needs names."""
+    enter = (
+        "nsenter --target $(systemctl show --property MainPID --value orderflow-proxy)"
+        " --mount cat /etc/resolv.conf"
+    )
+    result = in_guest(development, key, enter)
+    assert "nameserver 10.0.2.3" in result.stdout.splitlines(), result.stderr
+
+
 def test_no_unit_failed(development, key):
     result = in_guest(development, key, "systemctl --failed --plain --no-legend")
     assert (result.returncode, result.stdout) == (0, ""), result.stderr

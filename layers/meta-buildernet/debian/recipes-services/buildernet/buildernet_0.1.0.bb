@@ -20,4 +20,6 @@ do_install() {
         install -m 0755 ${B}/image/usr/local/bin/$command ${COMPONENT}/usr/bin/
     done
     install_configuration ${COMPONENT} production
+    # Where systemd-resolved.service writes; in the Yocto flavour the package of systemd brings it.
+    ln -s ../run/systemd/resolve/resolv.conf ${COMPONENT}/etc/resolv.conf
 }
