@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import tests.bench.__main__ as bench
 from tests.bench.__main__ import Section, within_limit
 from tests.bench.figures import Figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 def hanging(_work: Path) -> Iterator[Figure]:
@@ -38,3 +39,9 @@ def test_a_section_ends_with_its_limit(tmp_path: Path) -> None:
 def test_a_failure_is_a_figure(tmp_path: Path) -> None:
     _, rest = within_limit("proxy", Section(60, "", failing), tmp_path)
     assert "no proxy" in rest.note
+
+
+def test_whatever_measures_is_a_section() -> None:
+    modules = [path for path in Path(bench.__file__).parent.glob("*.py") if path.stem != "__main__"]
+    assert [path.stem for path in modules if '__name__ == "__main__"' in path.read_text()] == []
+    assert {"signatures", "sharing", "dedup", "archive"} <= set(bench.SECTIONS)
