@@ -28,7 +28,7 @@ class TimeLimitError(BaseException):
 class Section:
     """Some of the figures, taken under one limit."""
 
-    limit_s: int
+    limit_s: float
     about: str
     measure: Callable[[Path], Iterator[Figure]]
 
@@ -163,18 +163,18 @@ def within_limit(name: str, section: Section, work: Path) -> Iterator[Figure]:
 
 
 @contextmanager
-def alarm(seconds: int) -> Iterator[None]:
+def alarm(seconds: float) -> Iterator[None]:
     """Raise `TimeLimitError` in here after that time."""
 
     def ring(*_: object) -> None:
         raise TimeLimitError
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 

@@ -26,13 +26,13 @@ def failing(_work: Path) -> Iterator[Figure]:
 
 
 def test_a_section_ends_with_its_limit(tmp_path: Path) -> None:
-    first, rest = within_limit("proxy", Section(1, "", hanging), tmp_path)
+    first, rest = within_limit("proxy", Section(0.05, "", hanging), tmp_path)
     assert first.value == 1.0
     assert rest.row() == (
         "proxy: the rest",
         "-",
         "",
-        "not measured: the section's limit of 1 s is over",
+        "not measured: the section's limit of 0.05 s is over",
     )
 
 
