@@ -3,6 +3,7 @@
 
 import asyncio
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,19 @@ import pytest
 import requests
 from requests.auth import AuthBase
 
-from buildernet.ethereum.signature import sign_body
+from buildernet.ethereum.signature import SigningKey, sign_body
 from buildernet.orderflow_proxy.share import PATH
+from tests.support.generated_requests import ALLOWED_AND_NOT, EVERY_CHECK, fuzz
 from tests.support.orderflow_receiver import receiving
-from tests.support.orders import PEER
+from tests.support.orders import PEER, USER
 
 DESCRIPTION = Path(__file__).parents[2] / "docs/protocols/orderflow-proxy.openapi.json"
-EXAMPLES = 200
+UNFIT = {
+    # Fits the schema, and is still no valid transaction, time or signature.
+    "positive_data_acceptance",
+    # A batch answers 200 with an error inside; members nobody knows are ignored.
+    "negative_data_rejection",
+}
 
 
 def document() -> dict[str, Any]:
@@ -24,38 +31,44 @@ def document() -> dict[str, Any]:
     return loaded
 
 
+@dataclass(frozen=True)
 class Signed(AuthBase):
-    """Signs a request as a peer: in its header, and in the body of a request to share."""
+    """Signs a request in its header."""
+
+    key: SigningKey
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         body = request.body or b""
         raw = body.encode() if isinstance(body, str) else body
         assert isinstance(raw, bytes)
-        request.headers["X-Flashbots-Signature"] = sign_body(PEER, raw)
+        request.headers["X-Flashbots-Signature"] = sign_body(self.key, raw)
         return request
 
 
-@pytest.mark.slow  # making a request takes schemathesis far longer than answering it
-@pytest.mark.timeout(600)
-async def test_answers_follow_the_description() -> None:
-    from tests.support.described_http import EVERY_CHECK, send_described_requests
-
-    unfit = {
-        # Fits the schema, and is still no valid transaction, time or signature.
-        "positive_data_acceptance",
-        # A batch answers 200 with an error inside; members nobody knows are ignored.
-        "negative_data_rejection",
-    }
+async def fuzz_side(side: str, *, examples: int) -> None:
+    """Send generated requests to every operation of a side; nodes alone share."""
+    paths = {path: item for path, item in document()["paths"].items() if path != PATH}
     async with receiving() as receiver:
-        sent = await asyncio.to_thread(
-            send_described_requests,
-            document(),
-            receiver.system,
-            examples=EXAMPLES,
-            auth=Signed(),
-            checks=EVERY_CHECK - unfit,
+        await asyncio.to_thread(
+            fuzz,
+            document() if side == "system" else {**document(), "paths": paths},
+            getattr(receiver, side),
+            examples=examples,
+            auth=Signed(PEER if side == "system" else USER),
+            checks=EVERY_CHECK - UNFIT,
+            modes=ALLOWED_AND_NOT,
         )
-    assert sent >= EXAMPLES
+
+
+@pytest.mark.parametrize("side", ["system", "user"])
+async def test_answers_follow_the_description(side: str) -> None:
+    await fuzz_side(side, examples=2)
+
+
+@pytest.mark.process  # making a request takes schemathesis far longer than answering it
+@pytest.mark.parametrize("side", ["system", "user"])
+async def test_many_answers_follow_the_description(side: str) -> None:
+    await fuzz_side(side, examples=100)
 
 
 def test_it_describes_the_routes_that_exist() -> None:

@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Requests made from an OpenAPI description, and answers held against it.
-
-Importing schemathesis takes longer than most tests, so this module is imported where it is used.
-"""
+"""Requests that an OpenAPI description allows, and some it does not, and answers that follow it."""
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any, Final
 
 import schemathesis
@@ -20,26 +17,31 @@ load_all_checks()
 EVERY_CHECK: Final = frozenset(CHECKS.get_all_names())
 CONFORMANCE: Final = frozenset({
     "not_a_server_error", "status_code_conformance", "content_type_conformance",
-    "response_schema_conformance",
+    "response_schema_conformance", "response_headers_conformance",
 })  # fmt: skip
+ALLOWED: Final = (GenerationMode.POSITIVE,)
+ALLOWED_AND_NOT: Final = tuple(GenerationMode)
 
 
-def send_described_requests(
-    document: Mapping[str, Any],
+def fuzz(
+    document: dict[str, Any],
     url: str,
     *,
     examples: int,
-    headers: Mapping[str, str] | None = None,
+    headers: dict[str, str] | None = None,
     auth: AuthBase | None = None,
     checks: Collection[str] = CONFORMANCE,
-) -> int:
-    """Send requests that the description allows, and some it does not, to every operation.
+    modes: Collection[GenerationMode] = ALLOWED,
+) -> None:
+    """Send so many requests to every operation of a document; blocks.
 
-    Returns how many were sent. Blocking.
+    Raises:
+        AssertionError: An answer is not what the document promises, or is a server's error.
     """
     chosen: list[Any] = [*CHECKS.get_by_names(sorted(checks))]
-    sent = 0
-    for result in schemathesis.openapi.from_dict(dict(document)).get_all_operations():
+    operations = list(schemathesis.openapi.from_dict(document).get_all_operations())
+    assert operations
+    for result in operations:
         assert isinstance(result, Ok), result
         operation = result.ok()
 
@@ -51,16 +53,11 @@ def send_described_requests(
             suppress_health_check=list(HealthCheck),
             phases=[Phase.explicit, Phase.generate],
         )
-        @given(
-            case=one_of([operation.as_strategy(generation_mode=mode) for mode in GenerationMode])
-        )
+        @given(case=one_of([operation.as_strategy(generation_mode=mode) for mode in modes]))
         def send(case: schemathesis.Case[Any]) -> None:
-            nonlocal sent
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of requests' own making
-                response = case.call(base_url=url, headers=dict(headers or {}), auth=auth)
+                response = case.call(base_url=url, headers=headers, auth=auth)
             case.validate_response(response, checks=chosen)
-            sent += 1
 
         send()
-    return sent
