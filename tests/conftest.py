@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Every test starts without settings of ours, whatever the shell that started it had set."""
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ _OURS = (
     "ORDERFLOW_PROXY_",
     "SYSTEM_API_",
 )
+# What collection makes lives until the end: looking through it for garbage, again and again, costs
+# a tenth of the whole run.
+gc.disable()
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +43,12 @@ def _root_logger() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     yield
     root.handlers[:], root.level = handlers, level
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, of what comes from now on."""
+    gc.enable()
+    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +20,15 @@ PACKAGE: Final = ROOT / "services/src/buildernet"
 PACKAGES: Final = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 # base/config.py is the reader of configuration files, not a service's settings.
 CONFIGURED: Final = [
-    name for name in PACKAGES if name != "base" and (PACKAGE / name / "config.py").exists()
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    for path in sorted(PACKAGE.rglob("*config.py"))
+    if path.parent != PACKAGE / "base"
 ]
+PAGES: Final = {
+    "node.registration_config": "node",
+    "orderflow_proxy.sender_config": "orderflow-sender",
+}
+"""Where settings stand that are not on their package's page."""
 UNIT_FOLDERS: Final = [ROOT / "services/systemd", ROOT / "layers/meta-buildernet/files"]
 LINK: Final = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 
@@ -54,18 +62,51 @@ def test_every_unit_is_documented() -> None:
     assert sorted(unit for unit in units if unit not in said) == []
 
 
-@pytest.mark.parametrize("package", CONFIGURED)
-def test_every_setting_is_documented(package: str) -> None:
-    module = importlib.import_module(f"buildernet.{package}.config")
-    own = [
-        value
+def settings(name: str) -> set[str]:
+    """Names of all fields of a service's configuration."""
+    module = importlib.import_module(f"buildernet.{name}")
+    found = {
+        field.name
         for value in vars(module).values()
         if dataclasses.is_dataclass(value) and getattr(value, "__module__", "") == module.__name__
-    ]
-    settings = {field.name for value in own for field in dataclasses.fields(value)}
-    page = text(f"docs/services/{package.replace('_', '-')}.md")
-    assert settings
-    assert sorted(name for name in settings if f"`{name}`" not in page) == []
+        for field in dataclasses.fields(value)
+    }
+    assert found
+    return found
+
+
+def page_of(name: str) -> str:
+    page = PAGES.get(name) or name.removesuffix(".config").replace("_", "-")
+    return text(f"docs/services/{page}.md")
+
+
+def documented_settings(page: str) -> list[tuple[str, ...]]:
+    """The keys that each table of settings names, and each part of it below a row in bold."""
+    parts: list[tuple[str, ...]] = []
+    for table in re.findall(r"^\| key \|.*\n((?:\|.*\n)+)", page, re.MULTILINE):
+        for part in re.split(r"^\| \*\*.*\n", table, flags=re.MULTILINE):
+            cells = re.findall(r"^\|([^|]*)\|", part, re.MULTILINE)
+            parts.append(tuple(re.findall(r"`([^`]+)`", " ".join(cells))))
+    return parts
+
+
+@pytest.mark.parametrize("name", CONFIGURED)
+def test_every_setting_is_documented(name: str) -> None:
+    page = page_of(name)
+    assert sorted(key for key in settings(name) if f"`{key}`" not in page) == []
+
+
+@pytest.mark.parametrize("name", CONFIGURED)
+def test_every_documented_setting_exists(name: str) -> None:
+    named = {key for part in documented_settings(page_of(name)) for key in part}
+    assert named
+    assert sorted(named - settings(name)) == []
+
+
+@pytest.mark.parametrize("name", CONFIGURED)
+def test_no_setting_is_documented_twice_in_a_table(name: str) -> None:
+    parts = documented_settings(page_of(name))
+    assert [key for part in parts for key, times in Counter(part).items() if times > 1] == []
 
 
 def test_readme_names_every_verb() -> None:

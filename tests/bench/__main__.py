@@ -28,7 +28,7 @@ class TimeLimitError(BaseException):
 class Section:
     """Some of the figures, taken under one limit."""
 
-    limit_s: int
+    limit_s: float
     about: str
     measure: Callable[[Path], Iterator[Figure]]
 
@@ -82,6 +82,30 @@ def _orderflow(_work: Path) -> Iterator[Figure]:
     return measure_orderflow()
 
 
+def _signatures(_work: Path) -> Iterator[Figure]:
+    from tests.bench.signatures import measure_signatures
+
+    return measure_signatures()
+
+
+def _sharing(_work: Path) -> Iterator[Figure]:
+    from tests.bench.sharing import measure_sharing
+
+    return measure_sharing()
+
+
+def _dedup(_work: Path) -> Iterator[Figure]:
+    from tests.bench.dedup import measure_memory_of_orders
+
+    return measure_memory_of_orders()
+
+
+def _archive(work: Path) -> Iterator[Figure]:
+    from tests.bench.archive import measure_archive
+
+    return measure_archive(work)
+
+
 SECTIONS: Final = {
     "image": Section(3600, "build, image and boot, beside mkosi", _builds),
     "quotes": Section(120, "verification of quotes, beside dcap-qvl", _quotes),
@@ -90,6 +114,12 @@ SECTIONS: Final = {
     "orderflow": Section(
         600, "bundles per core and latency, beside tdx-orderflow-proxy", _orderflow
     ),
+    "signatures": Section(
+        120, "signers recovered per second, beside OpenSSL and the specification", _signatures
+    ),
+    "sharing": Section(120, "orders under one signature, beside one request each", _sharing),
+    "dedup": Section(180, "memory of a million orders, beside an OrderedDict", _dedup),
+    "archive": Section(300, "rows stored per second, beside chDB alone", _archive),
 }
 
 
@@ -133,18 +163,18 @@ def within_limit(name: str, section: Section, work: Path) -> Iterator[Figure]:
 
 
 @contextmanager
-def alarm(seconds: int) -> Iterator[None]:
+def alarm(seconds: float) -> Iterator[None]:
     """Raise `TimeLimitError` in here after that time."""
 
     def ring(*_: object) -> None:
         raise TimeLimitError
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Rows per second of the archive, beside chDB's own bulk insertion of the same rows.
 
-`python -m tests.bench.archive` prints JSON. The archive runs as a process and gets signed batches
+The archive runs as a process and gets signed batches
 of bundles over HTTP, with one transaction each and bodies near the public median (3 kB); it
 verifies, decodes, recovers senders, stores with fsync and acknowledges. The reference is the engine
 alone: the finished rows, in one insertion per batch, without HTTP, signatures or transactions.
@@ -11,9 +11,8 @@ import http.client
 import json
 import random
 import resource
-import sys
-import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +26,7 @@ from buildernet.archive.rows import RowMaker
 from buildernet.archive.tables import BUNDLES
 from buildernet.ethereum.signature import sign_body
 from buildernet.net.archive_stream import RECORDS_PATH, OrderRecord, parse_batch
-from tests.bench.figures import Figure, as_json, machine, ratio_of_rates, take
+from tests.bench.figures import Figure, ratio_of_rates
 from tests.support.archive_process import NODE, archive, make_batch, make_record
 from tests.support.orders import make_transaction
 
@@ -93,31 +92,21 @@ def engine_alone(bodies: list[bytes], folder: Path) -> tuple[float, float]:
     return ROWS / seconds, ROWS / spent
 
 
-def measure_archive() -> list[Figure]:
-    """Take the figures."""
+def measure_archive(work: Path) -> Iterator[Figure]:
+    """Rates of both, and the ratios of the times."""
     bodies = make_bodies()
-    with tempfile.TemporaryDirectory(prefix="bench-archive-", dir="/var/tmp") as name:
-        rate, per_cpu, memory = through_the_archive(bodies, Path(name) / "ours")
-        alone, alone_cpu = engine_alone(bodies, Path(name) / "alone")
+    rate, per_cpu, memory = through_the_archive(bodies, work / "ours")
     ours = Figure("archive: bundles stored", rate, "rows/s", note="one sender, 3 kB, fsync")
     ours_cpu = Figure("archive: bundles stored", per_cpu, "rows/cpu-s")
-    theirs = Figure("chDB alone: the same rows", alone, "rows/s")
-    theirs_cpu = Figure("chDB alone: the same rows", alone_cpu, "rows/cpu-s")
-    return [
-        ours,
-        ours_cpu,
-        take("archive: memory after the load", "MiB", lambda: memory),
-        theirs,
-        theirs_cpu,
-        ratio_of_rates("time per row / chDB alone", ours, theirs),
-        ratio_of_rates("processor time per row / chDB alone", ours_cpu, theirs_cpu),
-    ]
+    yield from (ours, ours_cpu, Figure("archive: memory after the load", memory, "MiB"))
+    rate, per_cpu = engine_alone(bodies, work / "alone")
+    theirs = Figure("chDB alone: the same rows", rate, "rows/s")
+    theirs_cpu = Figure("chDB alone: the same rows", per_cpu, "rows/cpu-s")
+    yield from (theirs, theirs_cpu)
+    yield ratio_of_rates("time per row / chDB alone", ours, theirs)
+    yield ratio_of_rates("processor time per row / chDB alone", ours_cpu, theirs_cpu)
 
 
 def _spent() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
-
-
-if __name__ == "__main__":
-    sys.stdout.write(as_json(measure_archive(), machine()) + "\n")

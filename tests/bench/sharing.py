@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Processor time a node spends on a peer's order: many under one signature, or one request each.
 
-`python -m tests.bench.sharing` prints JSON. HTTP is left out on both sides, so the real gain is
-larger: a shared order saves a request of its own, too.
+HTTP is left out on both sides, so the real gain is larger: a shared order saves a request of its
+own, too.
 """
 
 import asyncio
 import json
-import sys
 import time
+from collections.abc import Iterator
 from typing import Any, Final
 
 from buildernet.ethereum.signature import sign_body
@@ -16,6 +16,7 @@ from buildernet.orderflow_proxy import share
 from buildernet.orderflow_proxy.app import Dependencies, build_app
 from buildernet.orderflow_proxy.config import ReceiverConfig
 from buildernet.orderflow_proxy.handlers import SIDE
+from tests.bench.figures import Figure, ratio
 from tests.support.orderflow_receiver import Neighbours, bundle, request_body
 from tests.support.orders import PEER, USER
 
@@ -32,7 +33,18 @@ def make_params(start: int) -> list[dict[str, Any]]:
     ]
 
 
-async def measure() -> dict[str, float]:
+def measure_sharing() -> Iterator[Figure]:
+    """Processor time of an order in each way, and the ratio."""
+    shared, alone = asyncio.run(_measure())
+    figures = [
+        Figure(f"order of a peer: {ORDERS} under one signature", shared, "us", note="processor"),
+        Figure("order of a peer: one request each", alone, "us", note="processor"),
+    ]
+    yield from figures
+    yield ratio("processor time of an order, shared / alone", *figures, aim=1.0)
+
+
+async def _measure() -> tuple[float, float]:
     """Take the same orders both ways, each in a receiver of its own."""
     spent = {"shared": 0, "alone": 0}
     sides = {}
@@ -62,13 +74,4 @@ async def measure() -> dict[str, float]:
             await sides["alone"].rpc.answer(each, headers)
         spent["alone"] += time.process_time_ns() - started
     orders = BATCHES * ORDERS
-    return {
-        "orders": orders,
-        "us_per_shared_order": spent["shared"] / 1000 / orders,
-        "us_per_single_order": spent["alone"] / 1000 / orders,
-        "ratio": spent["alone"] / spent["shared"],
-    }
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asyncio.run(measure()), indent=1) + "\n")
+    return spent["shared"] / 1000 / orders, spent["alone"] / 1000 / orders

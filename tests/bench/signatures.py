@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Signers recovered per second on one core: `python -m tests.bench.signatures`.
+"""Signers recovered per second on one core: `python -m tests.bench signatures`.
 
 Ours is what every request goes through: keccak of the body, EIP-191, recovery by libsecp256k1,
 address (`verify_body`). Beside it stands OpenSSL, by way of `cryptography`, over the same digest:
@@ -9,9 +9,7 @@ Last, a transaction's decoding with and without recovery, against the specificat
 CPU time, so that other work on the machine does not count.
 """
 
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from statistics import median
 from time import process_time
 from typing import Final
@@ -26,6 +24,7 @@ from ethereum_types.numeric import U64
 from buildernet.ethereum.signature import SigningKey, compute_body_digest, sign_body, verify_body
 from buildernet.ethereum.transaction import SenderCache, decode_transaction
 from buildernet.ethereum.validation import validate_transaction
+from tests.bench.figures import Figure, ratio_of_rates
 from tests.support.orders import VECTORS
 
 BODY_BYTES: Final = (500, 3_000, 40_000)
@@ -36,21 +35,7 @@ SECRET: Final = b"\x07" * 32
 _PREHASHED: Final = ec.ECDSA(Prehashed(SHA256()))
 
 
-@dataclass(frozen=True)
-class Figure:
-    """Calls per second of CPU time."""
-
-    name: str
-    ours: float
-    reference: float
-
-    @property
-    def ratio(self) -> float:
-        """Above 1 we are faster."""
-        return self.ours / self.reference
-
-
-def measure(work: Callable[[], object]) -> float:
+def _rate(work: Callable[[], object]) -> float:
     """Return how often a call fits a second, by the median of the rounds."""
     rates = []
     for _ in range(ROUNDS):
@@ -61,8 +46,24 @@ def measure(work: Callable[[], object]) -> float:
     return median(rates)
 
 
-def body_figure(size: int) -> Figure:
-    """Measure the verification of a body's header."""
+def measure_signatures() -> Iterator[Figure]:
+    """Both rates and the ratio of the times, for each size of body and for a transaction."""
+    for size in BODY_BYTES:
+        ours, theirs = _body_rates(size)
+        yield from _compare(f"request of {size} bytes", ours, "OpenSSL", theirs)
+    yield from _transactions()
+
+
+def _compare(what: str, ours: float, reference: str, theirs: float) -> Iterator[Figure]:
+    figures = [
+        Figure(f"{what}: ours", ours, "/cpu-s"),
+        Figure(f"{what}: {reference}", theirs, "/cpu-s"),
+    ]
+    yield from figures
+    yield ratio_of_rates(f"{what}: time / {reference}'s", *figures)
+
+
+def _body_rates(size: int) -> tuple[float, float]:
     key = SigningKey(SECRET)
     body = bytes(range(256)) * (size // 256 + 1)
     body = body[:size]
@@ -70,15 +71,14 @@ def body_figure(size: int) -> Figure:
     raw = bytes.fromhex(header[45:])
     der = encode_dss_signature(int.from_bytes(raw[:32]), int.from_bytes(raw[32:64]))
     public = ec.derive_private_key(int.from_bytes(SECRET), ec.SECP256K1()).public_key()
-    return Figure(
-        f"request of {size} bytes",
-        measure(lambda: verify_body(header, body)),
-        measure(lambda: public.verify(der, compute_body_digest(body), _PREHASHED)),
+    return (
+        _rate(lambda: verify_body(header, body)),
+        _rate(lambda: public.verify(der, compute_body_digest(body), _PREHASHED)),
     )
 
 
-def transaction_figures() -> list[Figure]:
-    """Measure decoding and validation of a published transaction with an access list."""
+def _transactions() -> Iterator[Figure]:
+    """Decoding and validation of a published transaction with an access list."""
     raw = bytes.fromhex(VECTORS["transactions"]["access_list_call"][2:])
     senders = SenderCache()
 
@@ -96,28 +96,7 @@ def transaction_figures() -> list[Figure]:
     def reference_known() -> None:
         specification.calculate_intrinsic_cost(decoded())
 
-    return [
-        Figure(f"transaction of {len(raw)} bytes", measure(ours), measure(reference)),
-        Figure("the same, sender known", measure(lambda: ours(senders)), measure(reference_known)),
-    ]
-
-
-def figures() -> list[Figure]:
-    """Measure everything."""
-    return [*(body_figure(size) for size in BODY_BYTES), *transaction_figures()]
-
-
-def main() -> None:
-    """Print the figures as a table."""
-    sys.stdout.write("per second of CPU time          ours  reference  ratio\n")
-    for figure in figures():
-        sys.stdout.write(
-            f"{figure.name:27} {figure.ours:9.0f} {figure.reference:10.0f} {figure.ratio:6.2f}\n"
-        )
-    sys.stdout.write(
-        "reference: OpenSSL's verification of a known key; the specification's decoder\n"
-    )
-
-
-if __name__ == "__main__":
-    main()
+    decoder = "the specification"
+    yield from _compare(f"transaction of {len(raw)} bytes", _rate(ours), decoder, _rate(reference))
+    known = _rate(lambda: ours(senders))
+    yield from _compare("the same, sender known", known, decoder, _rate(reference_known))

@@ -9,7 +9,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-import jsonschema
 import pytest
 import yaml
 
@@ -25,6 +24,8 @@ def loaded(path: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", KAS_FILES, ids=lambda path: path.name)
 def test_kas_accepts_the_file(path: Path) -> None:
+    import jsonschema  # a second, for this test alone
+
     schema = json.loads(resources.files("kas").joinpath("schema-kas.json").read_text())
     jsonschema.validate(loaded(path), schema)
 

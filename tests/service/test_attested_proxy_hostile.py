@@ -70,20 +70,16 @@ async def served(run: Running) -> bool:
         return answer.status == 200 and b"BEGIN CERTIFICATE" in await answer.read()
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [b"", b"\x16", HELLO[:60], HELLO[:-1]],
-    ids=["nothing", "one byte", "a part", "all but one"],
-)
-async def test_silent_clients_are_cut_and_starve_nobody(sent: bytes) -> None:
+async def test_silent_clients_are_cut_and_starve_nobody() -> None:
+    starts = [b"", b"\x16", HELLO[:60], HELLO[:-1]]
     async with attested_server(config(handshake_timeout_s=1)) as run, AsyncExitStack() as stack:
-        silent = [await stack.enter_async_context(connection(run)) for _ in range(20)]
-        for _, writer in silent:
+        silent = [await stack.enter_async_context(connection(run)) for _ in starts * 5]
+        for (_, writer), sent in zip(silent, starts * 5, strict=True):
             writer.write(sent)
         assert await served(run)
         for reader, _ in silent:
             await closed(reader)
-        assert run.metric(REFUSED, reason="timeout") == 20
+        assert run.metric(REFUSED, reason="timeout") == len(silent)
         assert run.metric("attested_proxy_handshakes_open") == 0
 
 

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("tpm2_pytss", reason="needs tpm2-pytss (extra `tpm` of services)")
 
 from buildernet.attestation.azure import (
+    AzureDemands,
     parse_azure_evidence,
     parse_azure_tpm_document,
     verify_azure_evidence,
@@ -36,10 +37,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedAzure
         yield azure
 
 
-def verify(document: bytes, report_data: bytes = INPUT):
-    return verify_azure_evidence(
-        parse_azure_evidence(document),
-        report_data=report_data,
+def demands() -> AzureDemands:
+    return AzureDemands(
         collateral=collateral_at(CHAIN, AT),
         at=AT,
         measurements=None,
@@ -48,16 +47,16 @@ def verify(document: bytes, report_data: bytes = INPUT):
     )
 
 
+def verify(document: bytes, report_data: bytes = INPUT):
+    return verify_azure_evidence(parse_azure_evidence(document), demands(), report_data=report_data)
+
+
 def verify_document(document: bytes, *, user: bytes = USER, extra: bytes = EXTRA):
     return verify_azure_tpm_document(
         parse_azure_tpm_document(document),
+        demands(),
         user_data=user,
         extra_data=extra,
-        collateral=collateral_at(CHAIN, AT),
-        at=AT,
-        measurements=None,
-        roots=TrustAnchors(roots=(CHAIN.root.der,)),
-        ak_roots=[ROOT],
     )
 
 

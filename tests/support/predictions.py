@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Predictions of small images, for tests of what is done with them."""
 
+import functools
 import uuid
 
 from buildernet.measure.disk import BOOT_FILE, open_medium
@@ -14,10 +15,12 @@ from tests.support.pe_images import make_uki
 FIRMWARE = make_firmware()
 
 
+@functools.lru_cache(8)
 def make_disk(uki: bytes, *, disk_guid: uuid.UUID = DISK_GUID) -> bytes:
     return make_gpt(Partition(make_fat({BOOT_FILE: uki})), disk_guid=disk_guid)
 
 
+@functools.lru_cache(8)
 def make_prediction(
     uki: bytes | None = None,
     *,

@@ -2,6 +2,7 @@
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -167,11 +168,15 @@ def test_any_toml_value_gives_settings_or_our_error(value, key):
     assert isinstance(found, Settings)
 
 
-def test_require_range_includes_its_ends():
-    config.require_range("x", 1, low=1, high=1)
+def test_ranges_include_their_ends():
+    config.require_ranges(SimpleNamespace(x=1, y=5), x=(1, 1), y=(1, 5))
     for value in (0, 2):
         with pytest.raises(ConfigError, match=f"x is {value}, must be between 1 and 1"):
-            config.require_range("x", value, low=1, high=1)
+            config.require_ranges(SimpleNamespace(x=value), x=(1, 1))
+
+
+def test_a_flag_that_was_not_given_overrides_nothing():
+    assert config.load(Settings, overrides={"words": None}) == config.load(Settings)
 
 
 def test_the_shipped_default_file_names_every_key_with_its_default():

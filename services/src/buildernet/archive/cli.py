@@ -55,7 +55,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         path=arguments.config,
         prefix=ENVIRONMENT_PREFIX,
         environment=os.environ,
-        overrides={key: text for key, text in flags.items() if text is not None},
+        overrides=flags,
     )
     logs.configure(as_json=settings.general.log_json, debug=settings.general.log_debug)
     uvloop.run(run_archive(settings))

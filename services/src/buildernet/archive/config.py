@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from buildernet.archive.clickhouse_server import ServerAddress
-from buildernet.base.config import require_range
+from buildernet.base.config import require_ranges
 from buildernet.base.errors import ConfigError
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.errors import AddressFormatError
@@ -97,10 +97,13 @@ class Storage:
     def __post_init__(self) -> None:
         if self.database_url:
             ServerAddress.parse(self.database_url)
-        require_range("max_memory_mb", self.max_memory_mb, low=512, high=1 << 20)
-        require_range("retention_months", self.retention_months, low=0, high=1200)
-        require_range("insert_interval_ms", self.insert_interval_ms, low=0, high=10_000)
-        require_range("max_waiting_mb", self.max_waiting_mb, low=16, high=1 << 14)
+        require_ranges(
+            self,
+            max_memory_mb=(512, 1 << 20),
+            retention_months=(0, 1200),
+            insert_interval_ms=(0, 10_000),
+            max_waiting_mb=(16, 1 << 14),
+        )
 
     @property
     def max_memory_bytes(self) -> int:
@@ -118,7 +121,7 @@ class Access:
     hub_refresh_s: int = 30
 
     def __post_init__(self) -> None:
-        require_range("hub_refresh_s", self.hub_refresh_s, low=1, high=3600)
+        require_ranges(self, hub_refresh_s=(1, 3600))
         if self.hub_url and urlsplit(self.hub_url).scheme not in ("http", "https"):
             raise ConfigError("hub_url is no http or https URL")
         if _NETWORK.fullmatch(self.hub_network) is None:
@@ -138,11 +141,14 @@ class Limits:
     """Bodies read and decoded at once; above it senders are told to wait."""
 
     def __post_init__(self) -> None:
-        require_range("max_connections", self.max_connections, low=1, high=65536)
-        require_range("max_body_mb", self.max_body_mb, low=1, high=64)
-        require_range("request_timeout_s", self.request_timeout_s, low=1, high=600)
-        require_range("idle_timeout_s", self.idle_timeout_s, low=1, high=3600)
-        require_range("max_requests", self.max_requests, low=1, high=1024)
+        require_ranges(
+            self,
+            max_connections=(1, 65536),
+            max_body_mb=(1, 64),
+            request_timeout_s=(1, 600),
+            idle_timeout_s=(1, 3600),
+            max_requests=(1, 1024),
+        )
 
     @property
     def max_body_bytes(self) -> int:

@@ -4,11 +4,10 @@
 import argparse
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from buildernet.base import command, config, logs
-from buildernet.base.flags import add_flags, ignored_value, overrides
+from buildernet.base.flags import add_verb, ignored_value, overrides
 
 _EXAMPLES: Final = """\
 examples:
@@ -71,13 +70,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb, flags, text in (
-        ("server", SERVER, "attested TLS in, plain HTTP out"),
-        ("client", CLIENT, "plain HTTP in, attested TLS out"),
+    for verb, text, flags in (
+        ("server", "attested TLS in, plain HTTP out", SERVER),
+        ("client", "plain HTTP in, attested TLS out", CLIENT),
     ):
-        sub = verbs.add_parser(verb, help=text, description=text, allow_abbrev=False)
+        sub = add_verb(verbs, verb, text, flags)
         sub.add_argument("target", nargs="?", help="the same as --target-addr")
-        sub.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
-        sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        add_flags(sub, flags)
     return parser

@@ -8,7 +8,7 @@ from typing import Final
 
 from buildernet.attestation.issue.azure import EVENT_LOG, QUOTE_URL
 from buildernet.attested_proxy.evidence import AttestationType
-from buildernet.base.config import require_range
+from buildernet.base.config import require_ranges
 from buildernet.base.errors import ConfigError
 
 AUTO: Final = "auto"
@@ -113,16 +113,16 @@ class Limits:
     max_body_bytes: int = 1 << 30
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("handshake_timeout_s", 1, 300),
-            ("max_handshakes", 1, 65536),
-            ("max_connections", 1, 65536),
-            ("max_connections_per_address", 1, 65536),
-            ("idle_timeout_s", 1, 3600),
-            ("request_timeout_s", 1, 86400),
-            ("max_body_bytes", 0, 1 << 40),
-        ):
-            require_range(name, getattr(self, name), low=low, high=high)
+        require_ranges(
+            self,
+            handshake_timeout_s=(1, 300),
+            max_handshakes=(1, 65536),
+            max_connections=(1, 65536),
+            max_connections_per_address=(1, 65536),
+            idle_timeout_s=(1, 3600),
+            request_timeout_s=(1, 86400),
+            max_body_bytes=(0, 1 << 40),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ class ClientConfig:
                 raise ConfigError(f"source_address is no IP address: {exc}") from exc
         if self.verify_tls and self.peers.measurements:
             raise ConfigError("verify_tls replaces attestation: leave out the measurements")
-        require_range("max_server_connections", self.max_server_connections, low=1, high=4096)
+        require_ranges(self, max_server_connections=(1, 4096))
 
     @property
     def pinned(self) -> frozenset[bytes]:

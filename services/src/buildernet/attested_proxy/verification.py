@@ -9,6 +9,7 @@ from typing import Final
 from cryptography import x509
 
 from buildernet.attestation.azure import (
+    AzureDemands,
     VerifiedAzure,
     parse_azure_evidence,
     parse_azure_tpm_document,
@@ -79,15 +80,7 @@ class EvidenceValidator:
         parsed = parse_azure_evidence(evidence)
         return _claims(
             verify_azure_evidence(
-                parsed,
-                report_data=report_data,
-                collateral=self.find_collateral(parsed.tdx_quote),
-                at=int(self.clock()),
-                measurements=self.measurements,
-                roots=self.roots,
-                ak_roots=self.azure.roots,
-                ak_issuers=self.azure.issuers,
-                policy=self.policy,
+                parsed, self._azure_demands(parsed.tdx_quote), report_data=report_data
             )
         )
 
@@ -106,19 +99,24 @@ class EvidenceValidator:
         return _claims(
             verify_azure_tpm_document(
                 parsed,
+                self._azure_demands(parsed.tdx_quote),
                 user_data=user_data,
                 extra_data=extra_data,
-                collateral=self.find_collateral(parsed.tdx_quote),
-                at=int(self.clock()),
-                measurements=self.measurements,
-                roots=self.roots,
-                ak_roots=self.azure.roots,
-                ak_issuers=self.azure.issuers,
                 dangerously_accept_without_ak_certificate=(
                     self.azure.dangerously_accept_without_certificate
                 ),
-                policy=self.policy,
             )
+        )
+
+    def _azure_demands(self, tdx_quote: bytes) -> AzureDemands:
+        return AzureDemands(
+            collateral=self.find_collateral(tdx_quote),
+            at=int(self.clock()),
+            measurements=self.measurements,
+            roots=self.roots,
+            ak_roots=self.azure.roots,
+            ak_issuers=self.azure.issuers,
+            policy=self.policy,
         )
 
     def _validate_quote(self, quote: bytes, report_data: bytes) -> ProvenClaims:

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from buildernet.attestation.azure import parse_azure_evidence, verify_azure_evidence
+from buildernet.attestation.azure import AzureDemands, parse_azure_evidence, verify_azure_evidence
 from buildernet.attestation.azure.evidence import MAX_EVIDENCE_BYTES
 from buildernet.attestation.azure.links import match_pcrs
 from buildernet.attestation.collateral import Collateral, TCBStatus, parse_collateral
@@ -41,6 +41,7 @@ from buildernet.attestation.verify import (
     select_collateral,
     verify_quote,
 )
+from buildernet.attestation.verify.sources import read_roots
 from buildernet.attested_verify.errors import InputError
 from buildernet.attested_verify.inputs import (
     download_ak_issuers,
@@ -49,7 +50,6 @@ from buildernet.attested_verify.inputs import (
     read_ak_certificates,
     read_file,
     read_measurements,
-    read_roots,
     save_collateral,
 )
 from buildernet.base.paths import MAX_REGISTERS_BYTES
@@ -82,7 +82,7 @@ def verify_tdx(arguments: argparse.Namespace) -> Accepted:
         at=arguments.at,
         report_data=parse_report_data(arguments.report_data),
         measurements=read_measurements(arguments.measurements),
-        roots=read_roots(arguments.root),
+        roots=read_roots(arguments.root, error=InputError),
         policy=_policy(arguments),
     )
     return Accepted("tdx-quote", verified, verified.registers, verified.match, verified.steps)
@@ -96,14 +96,16 @@ def verify_azure(arguments: argparse.Namespace) -> Accepted:
     evidence = parse_azure_evidence(read_file(arguments.azure, limit=MAX_EVIDENCE_BYTES))
     verified = verify_azure_evidence(
         evidence,
+        AzureDemands(
+            collateral=_read_collateral(arguments, evidence.tdx_quote),
+            at=arguments.at,
+            measurements=read_measurements(arguments.measurements),
+            roots=read_roots(arguments.root, error=InputError),
+            ak_roots=read_ak_certificates(arguments.ak_root),
+            ak_issuers=_ak_issuers(arguments, evidence.ak_certificate),
+            policy=_policy(arguments),
+        ),
         report_data=report_data,
-        collateral=_read_collateral(arguments, evidence.tdx_quote),
-        at=arguments.at,
-        measurements=read_measurements(arguments.measurements),
-        roots=read_roots(arguments.root),
-        ak_roots=read_ak_certificates(arguments.ak_root),
-        ak_issuers=_ak_issuers(arguments, evidence.ak_certificate),
-        policy=_policy(arguments),
     )
     return Accepted("azure", verified.quote, verified.registers, verified.match, verified.steps)
 

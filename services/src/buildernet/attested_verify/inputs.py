@@ -4,11 +4,9 @@
 import asyncio
 import functools
 from pathlib import Path
-from typing import Final
 
 import aiohttp
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from buildernet.attestation.ak_issuers import fetch_ak_issuers
 from buildernet.attestation.collateral import (
@@ -23,39 +21,13 @@ from buildernet.attestation.collateral.pcs import fetch_collateral
 from buildernet.attestation.policy import MeasurementPolicy, parse_measurement_policy
 from buildernet.attestation.policy.documents import MAX_POLICY_BYTES
 from buildernet.attestation.quote.body import REPORT_DATA_BYTES
-from buildernet.attestation.verify import INTEL, TrustAnchors
+from buildernet.attestation.verify.sources import MAX_ROOT_BYTES
 from buildernet.attested_verify.errors import InputError
 from buildernet.base import bounded_file
 from buildernet.net.fetch import HttpFetcher
 
-MAX_ROOT_BYTES: Final = 64 * 1024
-"""A root certificate has less than 1 KiB; a file of several has a few."""
-
 read_file = functools.partial(bounded_file.read_file, error=InputError)
 """Read a file of the command line; raises `InputError`."""
-
-
-def read_roots(path: Path | None) -> TrustAnchors:
-    """Return the roots of a DER or PEM file, or Intel's if none is named.
-
-    Raises:
-        InputError: not a certificate, or one that another issued.
-        PolicyError: too many.
-    """
-    if path is None:
-        return INTEL
-    data = read_file(path, limit=MAX_ROOT_BYTES)
-    try:
-        if data.lstrip().startswith(b"-----BEGIN"):
-            certificates = x509.load_pem_x509_certificates(data)
-        else:
-            certificates = [x509.load_der_x509_certificate(data)]
-    except ValueError as exc:
-        raise InputError(f"{path} is not a certificate in DER or PEM") from exc
-    for one in certificates:
-        if one.subject != one.issuer:
-            raise InputError(f"{path} holds {one.subject.rfc4514_string()}, which is no root")
-    return TrustAnchors(tuple(one.public_bytes(Encoding.DER) for one in certificates))
 
 
 def read_ak_certificates(path: Path | None) -> tuple[x509.Certificate, ...] | None:

@@ -38,7 +38,7 @@ def load(
     path: Path | None = None,
     prefix: str = "",
     environment: Mapping[str, str] | None = None,
-    overrides: Mapping[str, str] | None = None,
+    overrides: Mapping[str, str | None] | None = None,
 ) -> _Config:
     """Build a configuration from all its sources.
 
@@ -48,7 +48,7 @@ def load(
         prefix: Start of the environment variables: `SYSTEM_API_` makes `general.listen_addr`
             readable from `SYSTEM_API_GENERAL_LISTEN_ADDR`. Empty: the environment is not read.
         environment: Normally `os.environ`.
-        overrides: Values of command-line flags by dotted key.
+        overrides: Values of command-line flags by dotted key; None for a flag not given.
 
     Raises:
         ConfigError: A file cannot be read, a key is unknown or missing, a value has another type
@@ -58,15 +58,18 @@ def load(
     if prefix:
         texts.update(_from_environment(kind, prefix=prefix, environment=environment or {}))
     for key, text in (overrides or {}).items():
-        texts[key] = (f"command line, {key}", text)
+        if text is not None:
+            texts[key] = (f"command line, {key}", text)
     table = {} if path is None else _read(path)
     return typing.cast(_Config, _build(kind, table, where=str(path or "default"), texts=texts))
 
 
-def require_range(name: str, value: int, *, low: int, high: int) -> None:
-    """Raise `ConfigError` unless low <= value <= high."""
-    if not low <= value <= high:
-        raise ConfigError(f"{name} is {value}, must be between {low} and {high}")
+def require_ranges(settings: object, **ranges: tuple[int, int]) -> None:
+    """Raise `ConfigError` unless each attribute is between its lowest and its highest value."""
+    for name, (low, high) in ranges.items():
+        value = getattr(settings, name)
+        if not low <= value <= high:
+            raise ConfigError(f"{name} is {value}, must be between {low} and {high}")
 
 
 def _read(path: Path) -> _Table:

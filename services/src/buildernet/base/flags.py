@@ -8,6 +8,7 @@ service sees to it that they are documented.
 import argparse
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from buildernet.base.errors import UsageError
 
@@ -36,6 +37,20 @@ def add_flags(parser: argparse.ArgumentParser, flags: Iterable[Flag]) -> None:
             const="true" if flag.boolean else None,
             help=flag.text + named,
         )
+
+
+def add_verb(
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    text: str,
+    flags: Iterable[Flag],
+) -> argparse.ArgumentParser:
+    """Add a verb that runs a service: with a configuration file, `--debug` and its flags."""
+    parser = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    add_flags(parser, flags)
+    return parser
 
 
 def overrides(

@@ -4,9 +4,12 @@
 Reference: specs/services.md section 4.4; the lists and deletions are ours.
 """
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from buildernet.builder_hub.admin_guard import ACTOR
 from buildernet.builder_hub.answers import json_answer, path_name, raw_json
@@ -88,53 +91,38 @@ async def post_measurement_activation(request: web.Request) -> web.Response:
 
 async def remove_measurement(request: web.Request) -> web.Response:
     """Take a measurement out for good."""
-    hub, name = request.app[HUB], path_name(request)
-    async with hub.transaction() as connection:
-        await delete_measurement(connection, name, at_ms=hub.now_ms)
-        await write_audit(connection, request[ACTOR], "measurement_deleted", name, at_ms=hub.now_ms)
+    name = path_name(request)
+    async with _changing(request, "measurement_deleted", name) as (connection, at_ms):
+        await delete_measurement(connection, name, at_ms=at_ms)
     return web.Response()
 
 
 async def post_builder(request: web.Request) -> web.Response:
     """Add a builder: inactive until it is enabled."""
-    hub = request.app[HUB]
-    builder = parse_builder(parse_object(await request.read()))
-    async with hub.transaction() as connection:
-        await add_builder(connection, builder, at_ms=hub.now_ms)
-        await write_audit(
-            connection,
-            request[ACTOR],
-            "builder_added",
-            builder.name,
-            at_ms=hub.now_ms,
-            detail=_addresses(builder),
-        )
+    new = parse_builder(parse_object(await request.read()))
+    async with _changing(request, "builder_added", new.name, _addresses(new)) as (
+        connection,
+        at_ms,
+    ):
+        await add_builder(connection, new, at_ms=at_ms)
     return web.Response()
 
 
 async def put_builder(request: web.Request) -> web.Response:
     """Change addresses and network of a builder."""
-    hub, name = request.app[HUB], path_name(request)
-    builder = parse_builder({**parse_object(await request.read()), "name": name})
-    async with hub.transaction() as connection:
-        await update_builder(connection, builder, at_ms=hub.now_ms)
-        await write_audit(
-            connection,
-            request[ACTOR],
-            "builder_changed",
-            name,
-            at_ms=hub.now_ms,
-            detail=_addresses(builder),
-        )
+    name = path_name(request)
+    new = parse_builder({**parse_object(await request.read()), "name": name})
+    detail = _addresses(new)
+    async with _changing(request, "builder_changed", name, detail) as (connection, at_ms):
+        await update_builder(connection, new, at_ms=at_ms)
     return web.Response()
 
 
 async def remove_builder(request: web.Request) -> web.Response:
     """Take a builder out for good; its history stays."""
-    hub, name = request.app[HUB], path_name(request)
-    async with hub.transaction() as connection:
-        await delete_builder(connection, name, at_ms=hub.now_ms)
-        await write_audit(connection, request[ACTOR], "builder_deleted", name, at_ms=hub.now_ms)
+    name = path_name(request)
+    async with _changing(request, "builder_deleted", name) as (connection, at_ms):
+        await delete_builder(connection, name, at_ms=at_ms)
     return web.Response()
 
 
@@ -147,18 +135,10 @@ async def post_builder_activation(request: web.Request) -> web.Response:
 
 async def post_configuration(request: web.Request) -> web.Response:
     """Give a builder a configuration; the one before is kept."""
-    hub, name = request.app[HUB], path_name(request)
-    document = await request.read()
-    async with hub.transaction() as connection:
-        await set_configuration(connection, name, document, at_ms=hub.now_ms)
-        await write_audit(
-            connection,
-            request[ACTOR],
-            "configuration_set",
-            name,
-            at_ms=hub.now_ms,
-            detail=fingerprint(document),
-        )
+    name, document = path_name(request), await request.read()
+    detail = fingerprint(document)
+    async with _changing(request, "configuration_set", name, detail) as (connection, at_ms):
+        await set_configuration(connection, name, document, at_ms=at_ms)
     return web.Response()
 
 
@@ -181,19 +161,11 @@ async def full_configuration(request: web.Request) -> web.Response:
 
 async def post_secrets(request: web.Request) -> web.Response:
     """Give a builder the document it is configured with, encrypted at once."""
-    hub, name = request.app[HUB], path_name(request)
-    document = await request.read()
-    async with hub.transaction() as connection:
-        await set_secrets(connection, name, document, sealer=hub.sealer, at_ms=hub.now_ms)
-        # No hash: a short secret could be guessed from it.
-        await write_audit(
-            connection,
-            request[ACTOR],
-            "secrets_set",
-            name,
-            at_ms=hub.now_ms,
-            detail={"bytes": len(document)},
-        )
+    name, document = path_name(request), await request.read()
+    detail = {"bytes": len(document)}  # no hash: a short secret could be guessed from it
+    async with _changing(request, "secrets_set", name, detail) as (connection, at_ms):
+        sealer = request.app[HUB].sealer
+        await set_secrets(connection, name, document, sealer=sealer, at_ms=at_ms)
     return web.Response()
 
 
@@ -211,6 +183,18 @@ async def remove_registration(request: web.Request) -> web.Response:
             detail={"registration": number, "service": gone["service"]},
         )
     return json_answer(gone)
+
+
+@asynccontextmanager
+async def _changing(
+    request: web.Request, action: str, subject: str, detail: Mapping[str, object] | None = None
+) -> AsyncIterator[tuple[AsyncConnection, int]]:
+    """Give a transaction for one change, with its time, and audit the change in it."""
+    hub = request.app[HUB]
+    at_ms = hub.now_ms
+    async with hub.transaction() as connection:
+        yield connection, at_ms
+        await write_audit(connection, request[ACTOR], action, subject, at_ms=at_ms, detail=detail)
 
 
 def _enabled(body: bytes) -> bool:

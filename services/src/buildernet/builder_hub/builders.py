@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from buildernet.builder_hub.errors import BadRequestError, ConflictError, UnknownError
+from buildernet.builder_hub.errors import BadRequestError, ConflictError
 from buildernet.builder_hub.limits import MAX_BUILDERS
+from buildernet.builder_hub.named_rows import get_row, require_new, retire_row, switch_row
 from buildernet.builder_hub.names import parse_dns_name, parse_ip, parse_name
 from buildernet.builder_hub.schema import BUILDERS, CONFIGURATIONS, EVIDENCE, REGISTRATIONS
 
@@ -50,8 +51,7 @@ async def add_builder(connection: AsyncConnection, builder: Builder, *, at_ms: i
     Raises:
         ConflictError: The name is taken, also by a deleted one.
     """
-    if await _find(connection, builder.name) is not None:
-        raise ConflictError(f"builder {builder.name} exists already")
+    await require_new(connection, BUILDERS, builder.name, what="builder")
     await connection.execute(
         insert(BUILDERS).values(
             name=builder.name,
@@ -93,10 +93,7 @@ async def get_builder(connection: AsyncConnection, name: str) -> Builder:
     Raises:
         UnknownError: There is none.
     """
-    builder = await _find(connection, name)
-    if builder is None or builder.deprecated_at_ms is not None:
-        raise UnknownError(f"no builder {name[:80]}")
-    return builder
+    return _builder(await get_row(connection, BUILDERS, name, what="builder"))
 
 
 async def find_active(connection: AsyncConnection, ip_address: str) -> Builder | None:
@@ -140,11 +137,7 @@ async def activate_builder(
                 "active config not found: please set config for the builder first"
             )
         await _require_free_address(connection, builder)
-    await connection.execute(
-        update(BUILDERS)
-        .where(BUILDERS.c.name == name)
-        .values(is_active=enabled, updated_at_ms=at_ms)
-    )
+    await switch_row(connection, BUILDERS, name, enabled=enabled, at_ms=at_ms)
 
 
 async def delete_builder(connection: AsyncConnection, name: str, *, at_ms: int) -> None:
@@ -154,11 +147,7 @@ async def delete_builder(connection: AsyncConnection, name: str, *, at_ms: int) 
         UnknownError: There is no such builder.
     """
     await get_builder(connection, name)
-    await connection.execute(
-        update(BUILDERS)
-        .where(BUILDERS.c.name == name)
-        .values(is_active=False, deprecated_at_ms=at_ms, updated_at_ms=at_ms)
-    )
+    await retire_row(connection, BUILDERS, name, at_ms=at_ms)
     await connection.execute(
         update(REGISTRATIONS)
         .where(REGISTRATIONS.c.builder_name == name, REGISTRATIONS.c.is_active)
@@ -167,12 +156,6 @@ async def delete_builder(connection: AsyncConnection, name: str, *, at_ms: int) 
     await connection.execute(
         update(EVIDENCE).where(EVIDENCE.c.builder_name == name).values(is_active=False)
     )
-
-
-async def _find(connection: AsyncConnection, name: str) -> Builder | None:
-    query = select(BUILDERS).where(BUILDERS.c.name == name)
-    row = (await connection.execute(query)).mappings().first()
-    return None if row is None else _builder(row)
 
 
 async def _require_free_address(connection: AsyncConnection, builder: Builder) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from buildernet.base import command, config, logs
@@ -128,7 +127,7 @@ def _settings(arguments: argparse.Namespace) -> "HubConfig":
 
 
 def _parser() -> argparse.ArgumentParser:
-    from buildernet.base.flags import add_flags
+    from buildernet.base.flags import add_verb
     from buildernet.builder_hub.flags import FLAGS
 
     parser = argparse.ArgumentParser(
@@ -139,10 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for verb, text in _VERBS.items():
-        sub = verbs.add_parser(verb, help=text, description=text, allow_abbrev=False)
-        sub.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
-        sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        add_flags(sub, FLAGS)
+        add_verb(verbs, verb, text, FLAGS)
     text = "print a new line for the key file"
     sub = verbs.add_parser("new-key", help=text, description=text)
     sub.add_argument("name", nargs="?", default="first", help="name of the key (default: first)")

@@ -5,7 +5,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from buildernet.base.config import require_range
+from buildernet.base.config import require_ranges
 from buildernet.base.errors import ConfigError
 from buildernet.builder_hub.identity import parse_networks
 from buildernet.builder_hub.names import SERVICES, is_service
@@ -61,7 +61,7 @@ class AttestationConfig:
     """Further names that instances may register for."""
 
     def __post_init__(self) -> None:
-        require_range("max_evidence_age_s", self.max_evidence_age_s, low=60, high=7 * 86400)
+        require_ranges(self, max_evidence_age_s=(60, 7 * 86400))
         parse_networks(self.trusted_proxies)
         for name in self.extra_services:
             if not is_service(name):
@@ -111,8 +111,11 @@ class HubConfig:
     def __post_init__(self) -> None:
         for address in (self.listen_addr, self.internal_addr, self.admin_addr):
             ListenAddress.parse(address)
-        require_range("drain_seconds", self.drain_seconds, low=0, high=300)
-        require_range("event_retention_days", self.event_retention_days, low=1, high=36500)
+        require_ranges(
+            self,
+            drain_seconds=(0, 300),
+            event_retention_days=(1, 36500),
+        )
         if self.admin.dangerously_disable_auth and not is_loopback(self.admin_addr):
             raise ConfigError(
                 f"admin authentication is off, but {self.admin_addr} is not a loopback address",

@@ -4,11 +4,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from buildernet.builder_hub.errors import ConflictError, UnknownError
 from buildernet.builder_hub.measurements import Measurement, parse_stored, stored_document
+from buildernet.builder_hub.named_rows import get_row, require_new, retire_row, switch_row
 from buildernet.builder_hub.schema import MEASUREMENTS
 
 
@@ -31,8 +31,7 @@ async def add_measurement(
     Raises:
         ConflictError: Its name is taken, also by a deleted one.
     """
-    if await _find(connection, measurement.name) is not None:
-        raise ConflictError(f"measurement {measurement.name} exists already")
+    await require_new(connection, MEASUREMENTS, measurement.name, what="measurement")
     await connection.execute(
         insert(MEASUREMENTS).values(
             name=measurement.name,
@@ -63,10 +62,7 @@ async def get_measurement(connection: AsyncConnection, name: str) -> StoredMeasu
     Raises:
         UnknownError: There is none.
     """
-    stored = await _find(connection, name)
-    if stored is None or stored.deprecated_at_ms is not None:
-        raise UnknownError(f"no measurement {name[:80]}")
-    return stored
+    return _stored(await get_row(connection, MEASUREMENTS, name, what="measurement"))
 
 
 async def activate_measurement(
@@ -78,11 +74,7 @@ async def activate_measurement(
         UnknownError: There is no such measurement.
     """
     await get_measurement(connection, name)
-    await connection.execute(
-        update(MEASUREMENTS)
-        .where(MEASUREMENTS.c.name == name)
-        .values(is_active=enabled, updated_at_ms=at_ms)
-    )
+    await switch_row(connection, MEASUREMENTS, name, enabled=enabled, at_ms=at_ms)
 
 
 async def delete_measurement(connection: AsyncConnection, name: str, *, at_ms: int) -> None:
@@ -92,17 +84,7 @@ async def delete_measurement(connection: AsyncConnection, name: str, *, at_ms: i
         UnknownError: There is no such measurement.
     """
     await get_measurement(connection, name)
-    await connection.execute(
-        update(MEASUREMENTS)
-        .where(MEASUREMENTS.c.name == name)
-        .values(is_active=False, deprecated_at_ms=at_ms, updated_at_ms=at_ms)
-    )
-
-
-async def _find(connection: AsyncConnection, name: str) -> StoredMeasurement | None:
-    query = select(MEASUREMENTS).where(MEASUREMENTS.c.name == name)
-    row = (await connection.execute(query)).mappings().first()
-    return None if row is None else _stored(row)
+    await retire_row(connection, MEASUREMENTS, name, at_ms=at_ms)
 
 
 def _stored(row: RowMapping) -> StoredMeasurement:

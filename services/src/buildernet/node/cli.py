@@ -59,13 +59,12 @@ def _registration(arguments: argparse.Namespace) -> None:
     from buildernet.node.registration import keep_registered
     from buildernet.node.registration_config import ENVIRONMENT_PREFIX, RegistrationConfig
 
-    found = {} if arguments.tsm_dir is None else {"tsm_dir": str(arguments.tsm_dir)}
     settings = config.load(
         RegistrationConfig,
         path=arguments.config,
         prefix=ENVIRONMENT_PREFIX,
         environment=os.environ,
-        overrides=found,
+        overrides={"tsm_dir": arguments.tsm_dir},
     )
     logs.configure(as_json=settings.log_json, debug=False)
     keep_registered(settings)
@@ -130,9 +129,7 @@ def _parser() -> argparse.ArgumentParser:
         "registration", help="keep the node registered at the hub, with evidence (root)"
     )
     registration.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
-    registration.add_argument(
-        "--tsm-dir", type=Path, metavar="DIR", help="folder of configfs-tsm's reports"
-    )
+    registration.add_argument("--tsm-dir", metavar="DIR", help="folder of configfs-tsm's reports")
     registration.set_defaults(run=_registration)
 
     firewall = commands.add_parser(

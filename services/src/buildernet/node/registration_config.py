@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from buildernet.attestation.issue.tsm import DEFAULT_BASE
-from buildernet.base.config import require_range
+from buildernet.base.config import require_ranges
 from buildernet.base.errors import ConfigError
 from buildernet.net.address import require_encrypted
 
@@ -37,7 +37,7 @@ class RegistrationConfig:
 
     def __post_init__(self) -> None:
         require_encrypted("hub_endpoint", self.hub_endpoint)
-        require_range("interval_s", self.interval_s, low=1, high=86_400)
+        require_ranges(self, interval_s=(1, 86_400))
         try:
             if self.ip_address:
                 ipaddress.ip_address(self.ip_address)

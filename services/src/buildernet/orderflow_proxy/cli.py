@@ -5,11 +5,10 @@ import argparse
 import gc
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from buildernet.base import command, config, logs
-from buildernet.base.flags import add_flags, overrides
+from buildernet.base.flags import add_verb, overrides
 
 _EXAMPLES: Final = """\
 examples:
@@ -91,13 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     text = "in the node: users and peers in, builder, peers and archive out"
-    receiver = verbs.add_parser("receiver", help=text, description=text, allow_abbrev=False)
-    receiver.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
-    receiver.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    add_flags(receiver, RECEIVER)
+    add_verb(verbs, "receiver", text, RECEIVER)
     text = "outside the nodes: plain HTTP in, signed and sent to every node"
-    sender = verbs.add_parser("sender", help=text, description=text, allow_abbrev=False)
-    sender.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
-    sender.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    add_flags(sender, SENDER)
+    add_verb(verbs, "sender", text, SENDER)
     return parser

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from buildernet.base.config import require_range
+from buildernet.base.config import require_ranges
 from buildernet.base.errors import ConfigError
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.errors import AddressFormatError
@@ -93,8 +93,11 @@ class Peering:
     """Send users' orders to the peers."""
 
     def __post_init__(self) -> None:
-        require_range("connections_per_peer", self.connections_per_peer, low=1, high=1024)
-        require_range("update_interval_s", self.update_interval_s, low=1, high=3600)
+        require_ranges(
+            self,
+            connections_per_peer=(1, 1024),
+            update_interval_s=(1, 3600),
+        )
         if self.hub_endpoint and self.peers_file is not None:
             raise ConfigError("hub_endpoint and peers_file exclude one another")
         if not self.dangerously_plain:
@@ -128,7 +131,7 @@ class Evidence:
     """Take OutOfDate platforms, which Azure's hosts often are."""
 
     def __post_init__(self) -> None:
-        require_range("max_age_s", self.max_age_s, low=60, high=7 * 86_400)
+        require_ranges(self, max_age_s=(60, 7 * 86_400))
 
     def require_decision(self) -> None:
         """Raise `ConfigError` unless it says what peers must prove."""
@@ -166,10 +169,13 @@ class Archive:
     def __post_init__(self) -> None:
         if self.form not in _FORMS:
             raise ConfigError(f"archive form {self.form!r} is unknown", hint=f"known: {_FORMS}")
-        require_range("sync_interval_ms", self.sync_interval_ms, low=-1, high=60_000)
-        require_range("spool_max_mb", self.spool_max_mb, low=1, high=1 << 24)
-        require_range("reject_above_mb", self.reject_above_mb, low=1, high=self.spool_max_mb)
-        require_range("resume_below_mb", self.resume_below_mb, low=0, high=self.reject_above_mb)
+        require_ranges(
+            self,
+            sync_interval_ms=(-1, 60_000),
+            spool_max_mb=(1, 1 << 24),
+            reject_above_mb=(1, self.spool_max_mb),
+            resume_below_mb=(0, self.reject_above_mb),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,18 +204,18 @@ class Limits:
     """Take bodies with Content-Encoding: gzip."""
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("max_body_bytes", 1024, _MAX_BODY),
-            ("max_txs_per_bundle", 1, 1000),
-            ("orders_per_second", 0, 1_000_000),
-            ("max_user_connections", 1, 65536),
-            ("max_system_connections", 1, 65536),
-            ("idle_timeout_s", 1, 3600),
-            ("request_timeout_s", 1, 600),
-            ("duplicate_ttl_s", 1, 3600),
-            ("duplicate_capacity", 1, 1 << 24),
-        ):
-            require_range(name, getattr(self, name), low=low, high=high)
+        require_ranges(
+            self,
+            max_body_bytes=(1024, _MAX_BODY),
+            max_txs_per_bundle=(1, 1000),
+            orders_per_second=(0, 1_000_000),
+            max_user_connections=(1, 65536),
+            max_system_connections=(1, 65536),
+            idle_timeout_s=(1, 3600),
+            request_timeout_s=(1, 600),
+            duplicate_ttl_s=(1, 3600),
+            duplicate_capacity=(1, 1 << 24),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 
 Keys live in generations. A full or old generation is closed and the oldest one dropped as a whole,
 so that forgetting costs no bookkeeping per key: one million keys take about 100 MB
-(`python -m tests.bench.dedup`), and no step holds the event loop for more than a few milliseconds.
+(`python -m tests.bench dedup`), and no step holds the event loop for more than a few milliseconds.
 
 A key is remembered by `add`, after the order was accepted, and never by looking it up: an order
 that was refused in between may be sent again.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from buildernet.base.config import require_range
+from buildernet.base.config import require_ranges
 from buildernet.base.errors import ConfigError
 from buildernet.base.flags import Flag
 from buildernet.ethereum.signature import SigningKey
@@ -53,9 +53,12 @@ class SenderConfig:
         """
         ListenAddress.parse(self.listen_addr)
         ListenAddress.parse(self.metrics_addr)
-        require_range("connections_per_peer", self.connections_per_peer, low=1, high=1024)
-        require_range("update_interval_s", self.update_interval_s, low=1, high=3600)
-        require_range("max_body_bytes", self.max_body_bytes, low=1024, high=_MAX_BODY)
+        require_ranges(
+            self,
+            connections_per_peer=(1, 1024),
+            update_interval_s=(1, 3600),
+            max_body_bytes=(1024, _MAX_BODY),
+        )
 
 
 SENDER: Final = (

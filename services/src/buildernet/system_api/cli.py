@@ -47,7 +47,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         path=arguments.config,
         prefix=ENVIRONMENT_PREFIX,
         environment=os.environ,
-        overrides={key: text for key, text in flags.items() if text is not None},
+        overrides=flags,
     )
     general = settings.general
     logs.configure(as_json=general.log_json, debug=general.log_debug)

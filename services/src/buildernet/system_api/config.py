@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from buildernet.base import paths
-from buildernet.base.config import require_range
+from buildernet.base.config import require_ranges
 from buildernet.net.address import ListenAddress
 
 ENVIRONMENT_PREFIX: Final = "SYSTEM_API_"
@@ -46,10 +46,13 @@ class General:
             ConfigError: A value is out of its range.
         """
         ListenAddress.parse(self.listen_addr)
-        require_range("log_max_entries", self.log_max_entries, low=1, high=_MAX_LOG_ENTRIES)
+        require_ranges(self, log_max_entries=(1, _MAX_LOG_ENTRIES))
         low, high = _TIMEOUT_RANGE_MS
-        require_range("http_read_timeout_ms", self.http_read_timeout_ms, low=low, high=high)
-        require_range("http_write_timeout_ms", self.http_write_timeout_ms, low=low, high=high)
+        require_ranges(
+            self,
+            http_read_timeout_ms=(low, high),
+            http_write_timeout_ms=(low, high),
+        )
 
 
 @dataclass(frozen=True, slots=True)

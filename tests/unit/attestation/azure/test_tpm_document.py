@@ -13,7 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildernet.attestation.azure import parse_azure_tpm_document, verify_azure_tpm_document
+from buildernet.attestation.azure import (
+    AzureDemands,
+    parse_azure_tpm_document,
+    verify_azure_tpm_document,
+)
 from buildernet.attestation.azure.tpm_document import (
     MAX_DOCUMENT_BYTES,
     MAX_QUOTES,
@@ -34,15 +38,17 @@ USER, EXTRA = INPUT[:32], INPUT[32:]
 
 
 def verify(document: bytes = DOCUMENT, *, accepting: bool = True, **changes: Any):
-    demands = {"user_data": USER, "extra_data": EXTRA, **changes}
+    bound = {"user_data": USER, "extra_data": EXTRA, **changes}
     return verify_azure_tpm_document(
         parse_azure_tpm_document(document),
-        collateral=collateral_at(CHAIN, AT),
-        at=AT,
-        measurements=None,
-        roots=TrustAnchors(roots=(CHAIN.root.der,)),
+        AzureDemands(
+            collateral=collateral_at(CHAIN, AT),
+            at=AT,
+            measurements=None,
+            roots=TrustAnchors(roots=(CHAIN.root.der,)),
+        ),
         dangerously_accept_without_ak_certificate=accepting,
-        **demands,
+        **bound,
     )
 
 

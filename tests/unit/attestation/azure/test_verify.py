@@ -11,6 +11,7 @@ from cryptography import x509
 
 from buildernet.attestation.ak_chain import verify_ak_chain
 from buildernet.attestation.azure import (
+    AzureDemands,
     AzureEvidence,
     azure_roots,
     parse_azure_evidence,
@@ -122,10 +123,12 @@ def test_recorded_chain_without_its_intermediate_is_refused():
     assert caught.value.step == "T6"
 
 
-def verify(name: str, collateral_name: str, at: int, **changes: Any):
+def verify(
+    name: str, collateral_name: str, at: int, *, measurements: MeasurementPolicy | None = None
+):
     (collateral,) = parse_collateral(shared_file(f"{FOLDER}/{collateral_name}").read_bytes())
-    arguments: dict[str, Any] = {"report_data": INPUT, "measurements": None, **changes}
-    return verify_azure_evidence(load(name), collateral=collateral, at=at, **arguments)
+    demands = AzureDemands(collateral=collateral, at=at, measurements=measurements)
+    return verify_azure_evidence(load(name), demands, report_data=INPUT)
 
 
 def test_recorded_evidence_is_verified_whole():

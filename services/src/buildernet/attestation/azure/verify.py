@@ -17,82 +17,34 @@ Reference:
     docs/protocols/evidence.md.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from cryptography import x509
-
+from buildernet.attestation.azure.demands import AzureDemands, VerifiedAzure
 from buildernet.attestation.azure.evidence import AzureEvidence, VTPMQuote
 from buildernet.attestation.azure.hcl import HCLReport, parse_hcl_report
 from buildernet.attestation.azure.links import (
-    check_attestation_key,
     check_claims,
     check_vtpm_quote,
-    match_pcrs,
-    pcr_registers,
     require_equal,
     td_fields,
 )
-from buildernet.attestation.collateral import Collateral
 from buildernet.attestation.errors import StepRecord, explaining
-from buildernet.attestation.policy import MeasurementMatch, MeasurementPolicy
 from buildernet.attestation.quote import TDReport
-from buildernet.attestation.registers import Digest, Register
 from buildernet.attestation.tpm_quote import TPMQuote
-from buildernet.attestation.verify import (
-    INTEL,
-    TCBPolicy,
-    TDPolicy,
-    TrustAnchors,
-    VerifiedQuote,
-    verify_quote,
-)
-from buildernet.attestation.verify.status import UP_TO_DATE_ONLY
-from buildernet.attestation.verify.td_policy import DEFAULT_TD_POLICY
 
 NONCE_BYTES: Final = 32
 """Of the report input, its first half is the vTPM quote's nonce."""
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedAzure:
-    """Evidence that passed every step."""
-
-    quote: VerifiedQuote
-    tpm_quote: TPMQuote
-    registers: Mapping[Register, Digest]
-    """PCR 0 to 23, sha256, authentic."""
-    match: MeasurementMatch | None
-    steps: tuple[StepRecord, ...]
-
-
 def verify_azure_evidence(
-    evidence: AzureEvidence,
-    *,
-    report_data: bytes,
-    collateral: Collateral,
-    at: int,
-    measurements: MeasurementPolicy | None,
-    roots: TrustAnchors = INTEL,
-    ak_roots: Sequence[x509.Certificate] | None = None,
-    ak_issuers: Sequence[x509.Certificate] = (),
-    policy: TCBPolicy = UP_TO_DATE_ONLY,
-    td_policy: TDPolicy = DEFAULT_TD_POLICY,
+    evidence: AzureEvidence, demands: AzureDemands, *, report_data: bytes
 ) -> VerifiedAzure:
     """Verify evidence as protocols B and C carry it.
 
     Args:
         evidence: parsed document.
+        demands: what it is held against.
         report_data: 64 bytes the evidence must be bound to.
-        collateral: for the host's platform.
-        at: Unix time at which everything must be valid.
-        measurements: images taken, by PCRs; None leaves the comparison to the caller.
-        roots: whom to believe about TDX.
-        ak_roots: whom to believe about attestation keys; None means Azure's.
-        ak_issuers: intermediate certificates that the verifier has, beside those sent.
-        policy: which TCB statuses are taken.
-        td_policy: demands on the trust domain of the paravisor.
 
     Raises:
         AzureEvidenceFormatError: step Z1 failed.
@@ -102,44 +54,23 @@ def verify_azure_evidence(
     """
     passed: list[StepRecord] = []
     with explaining(passed):
-        verified = verify_quote(
-            evidence.tdx_quote,
-            collateral=collateral,
-            at=at,
-            report_data=None,
-            measurements=None,
-            roots=roots,
-            policy=policy,
-            td_policy=td_policy,
-        )
-        passed += verified.steps
+        host = demands.verify_host(evidence.tdx_quote)
+        passed += host.steps
         report = parse_hcl_report(evidence.hcl_report)
         tpm_quote, steps = verify_azure_binding(
             report,
-            td_report=verified.quote.body,
+            td_report=host.quote.body,
             vtpm=evidence.quote,
             nonce=report_data[:NONCE_BYTES],
             user_data=report_data,
         )
         passed += steps
         passed.append(
-            check_attestation_key(
-                evidence.ak_certificate,
-                issuers=(*evidence.ak_issuers, *ak_issuers),
-                roots=ak_roots,
-                at=at,
-                claims=report.claims,
+            demands.check_attestation_key(
+                evidence.ak_certificate, sent=evidence.ak_issuers, claims=report.claims
             )
         )
-        registers = pcr_registers(evidence.quote)
-        match = match_pcrs(measurements, registers, passed)
-    return VerifiedAzure(
-        quote=verified,
-        tpm_quote=tpm_quote,
-        registers=registers,
-        match=match,
-        steps=tuple(passed),
-    )
+        return demands.judge(host, tpm_quote, evidence.quote, passed=passed)
 
 
 def verify_azure_binding(

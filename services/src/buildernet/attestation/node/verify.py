@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from buildernet.attestation.azure import parse_azure_evidence, verify_azure_evidence
+from buildernet.attestation.azure import AzureDemands, parse_azure_evidence, verify_azure_evidence
 from buildernet.attestation.collateral import Collateral
 from buildernet.attestation.errors import NodeStatementError, StaleEvidenceError
 from buildernet.attestation.node.statement import NodeStatement
@@ -88,12 +88,10 @@ def verify_node_evidence(
     if _platform(attestation_type) is Platform.AZURE_TDX:
         azure = verify_azure_evidence(
             parse_azure_evidence(evidence),
+            AzureDemands(
+                collateral=collateral, at=at, measurements=measurements, roots=roots, policy=policy
+            ),
             report_data=statement.report_data(),
-            collateral=collateral,
-            at=at,
-            measurements=measurements,
-            roots=roots,
-            policy=policy,
         )
         return NodeClaims(azure.registers, azure.match)
     verified = verify_quote(

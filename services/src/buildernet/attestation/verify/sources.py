@@ -21,13 +21,13 @@ from buildernet.attestation.quote import parse_quote
 from buildernet.attestation.verify.anchors import INTEL, TrustAnchors
 from buildernet.attestation.verify.kind import platform_kind, select_collateral
 from buildernet.base.bounded_file import read_file
-from buildernet.base.errors import ConfigError
+from buildernet.base.errors import BuildernetError, ConfigError
 
 MAX_BUNDLE_BYTES: Final = 16 << 20
 """Collateral for every known kind of platform has a few MiB."""
 
 MAX_ROOT_BYTES: Final = 64 * 1024
-"""One certificate has 1 KiB."""
+"""A root certificate has less than 1 KiB; a file of several has a few."""
 
 # Any: what a coroutine yields and is sent, which nobody looks at.
 FindCollateral = Callable[[bytes], Coroutine[Any, Any, Collateral]]
@@ -71,24 +71,40 @@ def find_collateral(
     return get
 
 
-def load_roots(path: Path | None) -> TrustAnchors:
-    """Return Intel's root, or the one of a file instead, which is said in the log.
+def read_roots(path: Path | None, *, error: type[BuildernetError] = ConfigError) -> TrustAnchors:
+    """Return Intel's root, or the roots of a file instead.
 
     Args:
-        path: PEM or DER of one certificate; None is Intel's.
+        path: DER of one certificate, or PEM of some; None is Intel's.
+        error: What is raised: a setting is wrong, or an argument is.
 
     Raises:
-        ConfigError: It cannot be read, or is no certificate.
+        BuildernetError: `error`: it cannot be read, or holds something else than roots.
+        PolicyError: There are too many.
     """
     if path is None:
         return INTEL
-    data = read_file(path, limit=MAX_ROOT_BYTES)
+    data = read_file(path, limit=MAX_ROOT_BYTES, error=error)
     try:
         if data.lstrip().startswith(b"-----BEGIN"):
-            certificate = x509.load_pem_x509_certificate(data)
+            certificates = x509.load_pem_x509_certificates(data)
         else:
-            certificate = x509.load_der_x509_certificate(data)
+            certificates = [x509.load_der_x509_certificate(data)]
     except ValueError as exc:
-        raise ConfigError(f"{path} is no certificate") from exc
-    _log.warning("trust_root replaced subject=%s", certificate.subject.rfc4514_string())
-    return TrustAnchors((certificate.public_bytes(Encoding.DER),))
+        raise error(f"{path} is not a certificate in DER or PEM") from exc
+    for one in certificates:
+        if one.subject != one.issuer:
+            raise error(f"{path} holds {one.subject.rfc4514_string()}, which is no root")
+    return TrustAnchors(tuple(one.public_bytes(Encoding.DER) for one in certificates))
+
+
+def load_roots(path: Path | None) -> TrustAnchors:
+    """Read a service's roots; that they are not Intel's is said in the log.
+
+    Raises:
+        ConfigError: As `read_roots`.
+    """
+    roots = read_roots(path)
+    if path is not None:
+        _log.warning("trust_root replaced file=%s", path)
+    return roots

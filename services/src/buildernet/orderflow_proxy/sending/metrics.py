@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Counters of what goes out: per destination, accepted = delivered + dropped + waiting."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -9,6 +10,7 @@ from buildernet.orderflow_proxy.sending.outbox import DropReason
 
 _PREFIX: Final = "orderflow_proxy_"
 _BUCKETS_MS: Final = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 125, 250, 500, 1000, 2000, 5000, 10000)
+_BUCKETS_ORDERS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 ENTRY: Final = "entry"
 """Why an entry is refused that is no entry; other reasons are the verifier's."""
@@ -23,96 +25,63 @@ class DeliveryMetrics:
         Args:
             registry: The service's.
         """
-        self.accepted = Counter(
-            f"{_PREFIX}delivery_accepted",
-            "Orders queued for a destination.",
-            ["peer"],
-            registry=registry,
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(_PREFIX + name, text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(_PREFIX + name, text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: Sequence[float]) -> Histogram:
+            return Histogram(_PREFIX + name, text, ["peer"], buckets=buckets, registry=registry)
+
+        self.accepted = counter("delivery_accepted", "Orders queued for a destination.", "peer")
+        self.delivered = counter("delivery_delivered", "Orders a destination took.", "peer")
+        self.dropped = counter(
+            "delivery_dropped", "Orders a destination did not get, by reason.", "peer", "reason"
         )
-        self.delivered = Counter(
-            f"{_PREFIX}delivery_delivered",
-            "Orders a destination took.",
-            ["peer"],
-            registry=registry,
+        self.retries = counter(
+            "delivery_retries", "Orders put back into a destination's queue.", "peer"
         )
-        self.dropped = Counter(
-            f"{_PREFIX}delivery_dropped",
-            "Orders a destination did not get, by reason.",
-            ["peer", "reason"],
-            registry=registry,
+        self.waiting = gauge(
+            "delivery_waiting", "Orders queued or under way to a destination.", "peer"
         )
-        self.retries = Counter(
-            f"{_PREFIX}delivery_retries",
-            "Orders put back into a destination's queue.",
-            ["peer"],
-            registry=registry,
+        self.connections = gauge(
+            "delivery_connections", "Open connections to a destination.", "peer"
         )
-        self.waiting = Gauge(
-            f"{_PREFIX}delivery_waiting",
-            "Orders queued or under way to a destination.",
-            ["peer"],
-            registry=registry,
-        )
-        self.connections = Gauge(
-            f"{_PREFIX}delivery_connections",
-            "Open connections to a destination.",
-            ["peer"],
-            registry=registry,
-        )
-        self.batch = Histogram(
-            f"{_PREFIX}delivery_batch_orders",
-            "Orders in one request.",
-            ["peer"],
-            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
-            registry=registry,
-        )
-        self.queued_ms = Histogram(
-            f"{_PREFIX}share_queue_peer_queue_duration_milliseconds",
+        self.batch = histogram("delivery_batch_orders", "Orders in one request.", _BUCKETS_ORDERS)
+        self.queued_ms = histogram(
+            "share_queue_peer_queue_duration_milliseconds",
             "From the queue to the request that carries the order.",
-            ["peer"],
-            buckets=_BUCKETS_MS,
-            registry=registry,
+            _BUCKETS_MS,
         )
-        self.rpc_ms = Histogram(
-            f"{_PREFIX}share_queue_peer_rpc_duration_milliseconds",
+        self.rpc_ms = histogram(
+            "share_queue_peer_rpc_duration_milliseconds",
             "From a request to its answer.",
-            ["peer"],
-            buckets=_BUCKETS_MS,
-            registry=registry,
+            _BUCKETS_MS,
         )
-        self.rpc_errors = Counter(
-            f"{_PREFIX}share_queue_peer_rpc_errors",
-            "Requests without an answer, or with a refusal.",
-            ["peer"],
-            registry=registry,
+        self.rpc_errors = counter(
+            "share_queue_peer_rpc_errors", "Requests without an answer, or with a refusal.", "peer"
         )
-        self.stalling = Counter(
-            f"{_PREFIX}share_queue_peer_stalling_errors",
-            "Orders dropped because the queue was full.",
-            ["peer"],
-            registry=registry,
+        self.stalling = counter(
+            "share_queue_peer_stalling_errors", "Orders dropped because the queue was full.", "peer"
         )
-        self.clock_refused = Counter(
-            f"{_PREFIX}delivery_clock_refused",
+        self.clock_refused = counter(
+            "delivery_clock_refused",
             "Requests that a peer refused because its clock and ours differ.",
-            ["peer"],
-            registry=registry,
+            "peer",
         )
-        self.clock_ahead_s = Gauge(
-            f"{_PREFIX}delivery_clock_ahead_seconds",
+        self.clock_ahead_s = gauge(
+            "delivery_clock_ahead_seconds",
             "Our time less a peer's, by its last answer, which has whole seconds.",
-            ["peer"],
-            registry=registry,
+            "peer",
         )
-        self.hub_errors = Counter(
-            f"{_PREFIX}confighub_errors", "Requests to the hub that failed.", registry=registry
-        )
-        self.peers = Gauge(f"{_PREFIX}peers", "Other nodes that orders go to.", registry=registry)
-        self.peers_refused = Counter(
-            f"{_PREFIX}peer_entries_refused",
+        self.hub_errors = counter("confighub_errors", "Requests to the hub that failed.")
+        self.peers = gauge("peers", "Other nodes that orders go to.")
+        self.peers_refused = counter(
+            "peer_entries_refused",
             "Entries of the hub's list that could not be used, by reason.",
-            ["reason"],
-            registry=registry,
+            "reason",
         )
 
 
