@@ -29,8 +29,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:Parsed a serial number which was
 
 def test_negative_serial_number_is_refused() -> None:
     der = bytearray(CHAIN.pck.der)
-    serial = CHAIN.pck.certificate.serial_number.to_bytes(20).lstrip(b"\0")
-    der[der.index(serial)] |= 0x80
+    number = CHAIN.pck.certificate.serial_number
+    encoded = number.to_bytes(number.bit_length() // 8 + 1)  # as DER: with a zero before a high bit
+    der[der.index(encoded)] |= 0x80
     pem = (
         b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
     )
