@@ -185,8 +185,8 @@ async def test_an_archive_killed_under_load_has_every_record_once(tmp_path):
                 fresh.set()
                 if start in (1000, 3000, 4500):
                     await _until(lambda: spool.waiting <= burst // 2)  # amid a delivery
-                    await asyncio.to_thread(running.kill)
-                    await asyncio.to_thread(running.restart)
+                    await asyncio.to_thread(running.program.kill)
+                    await asyncio.to_thread(running.program.start)
             await sender.drain(60)
             assert spool.waiting == 0
         rows = await asyncio.to_thread(running.rows, limit="1000")

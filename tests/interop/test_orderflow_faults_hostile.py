@@ -12,11 +12,11 @@ import pytest
 from aiohttp import ClientError
 
 from buildernet.ethereum.signature import SigningKey, sign_body
-from tests.support.haproxy import client_context
+from tests.support.network import Network
 from tests.support.orderflow_accounts import require_everything
 from tests.support.orderflow_load import Load, numbered_body, under_load
-from tests.support.orderflow_network import SYSTEM_PORT, Network
 from tests.support.orderflow_receiver import request_body
+from tests.support.program import client_context
 
 pytestmark = pytest.mark.interop
 
@@ -63,13 +63,12 @@ async def test_malformed_and_oversized_input_costs_no_order(whole: Network) -> N
     statuses: Counter[int] = Counter()
     async with under_load(whole) as load, asyncio.TaskGroup() as group:
         urls = [first.user_url]
-        urls += [f"https://{node.ip}:{SYSTEM_PORT}{path}" for node in whole.nodes for path in PATHS]
+        urls += [f"{node.system_url}{path}" for node in whole.nodes for path in PATHS]
         urls += [f"{whole.archive.url}{path}" for path in ("/", "/api/v1/records")]
         for attacker in range(ATTACKERS):
             group.create_task(attack(load, urls[attacker:] + urls[:attacker], statuses))
-        places = [("127.0.0.1", first.ports["user"]), (second.ip, SYSTEM_PORT)]
-        for host, port in places:
-            group.create_task(break_protocol(host, port))
+        for port in (first.ports["user"], second.ports["system"]):
+            group.create_task(break_protocol(port))
     await require_everything(load)
     assert statuses.keys() <= {400, 401, 403, 404, 413}, statuses
     assert statuses.total() > ATTACKERS * ROUNDS * len(BODIES) // 2, statuses
@@ -80,7 +79,7 @@ async def test_malformed_and_oversized_input_costs_no_order(whole: Network) -> N
         assert node.proxy.rss() - memory[node.name] < MAX_GROWTH_BYTES
 
 
-PATHS = ("/", "/orderflow/share")
+PATHS = ("", "orderflow/share")
 
 
 async def attack(load: Load, urls: list[str], statuses: Counter[int]) -> None:
@@ -100,12 +99,12 @@ async def attack(load: Load, urls: list[str], statuses: Counter[int]) -> None:
                     statuses[answer.status] += 1
 
 
-async def break_protocol(host: str, port: int) -> None:
+async def break_protocol(port: int) -> None:
     """Send each of the inputs over a connection of its own and leave without goodbye."""
     for _ in range(ROUNDS):
         for data in BROKEN.values():
             with suppress(OSError, ssl.SSLError):
-                _, writer = await asyncio.open_connection(host, port, ssl=client_context())
+                _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client_context())
                 try:
                     writer.write(data)
                     await writer.drain()

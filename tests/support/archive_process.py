@@ -3,15 +3,11 @@
 
 import http.client
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,9 +21,7 @@ from buildernet.net.archive_stream import (
     encode_batch,
     encode_record,
 )
-
-START_DEADLINE_S: Final = 60.0
-"""A start takes three seconds; the machine may be busy with a build."""
+from tests.support.program import DEADLINE_S, Program, ask, free_port, running
 
 NODE: Final = SigningKey(b"\x21" * 32)
 STRANGER: Final = SigningKey(b"\x22" * 32)
@@ -64,13 +58,11 @@ def make_batch(records: Sequence[Record], *, first: int = 0, stream: bytes = b"s
 
 @dataclass
 class Archive:
-    """A running archive that can be killed and started again where it was."""
+    """An archive that can be killed and started again where it was."""
 
-    folder: Path
     port: int
     operator_port: int
-    popen: subprocess.Popen[bytes]
-    command: list[str] = field(default_factory=list)
+    program: Program
 
     @property
     def url(self) -> str:
@@ -79,15 +71,6 @@ class Archive:
     @property
     def operator_url(self) -> str:
         return f"http://127.0.0.1:{self.operator_port}"
-
-    def kill(self) -> None:
-        """As a crash does."""
-        self.popen.send_signal(signal.SIGKILL)
-        self.popen.wait(10)
-
-    def restart(self) -> None:
-        self.popen = _start(self.command, self.folder)
-        self.wait_ready()
 
     def request(
         self, method: str, path: str, body: bytes | None = None, **headers: str
@@ -123,21 +106,11 @@ class Archive:
                 return found
             query["after"] = page["next"]
 
-    def wait_ready(self) -> None:
-        deadline = time.monotonic() + START_DEADLINE_S
-        while time.monotonic() < deadline:
-            assert self.popen.poll() is None, (self.folder / "log").read_text()[-2000:]
-            try:
-                if self.request("GET", "/readyz")[0] == 200:
-                    return
-            except OSError:
-                time.sleep(0.05)
-        raise TimeoutError("the archive did not become ready")
 
-
-@contextmanager
-def archive(folder: Path, *, hub_url: str = "", **storage: str | int) -> Iterator[Archive]:
-    """Run an archive in a folder; `storage` overrides settings of that table.
+def make_archive(
+    folder: Path, *, hub_url: str = "", port: int = 0, **storage: str | int
+) -> Archive:
+    """Set up an archive in a folder; `storage` overrides settings of that table.
 
     With `hub_url` the builders of that hub may send too; its list is fetched each second.
     """
@@ -150,17 +123,20 @@ def archive(folder: Path, *, hub_url: str = "", **storage: str | int) -> Iterato
         "[storage]\n" + "\n".join(lines) + "\n"
         f'[access]\nhub_url = "{hub_url}"\nhub_refresh_s = 1\n'
     )
-    port, operator_port = _free_ports()
-    command = [sys.executable, "-m", "buildernet.archive", "serve", "--config", str(config)]
-    command += ["--listen-addr", f"127.0.0.1:{port}"]
-    command += ["--operator-listen-addr", f"127.0.0.1:{operator_port}"]
-    running = Archive(folder, port, operator_port, _start(command, folder), command)
-    try:
-        running.wait_ready()
-        yield running
-    finally:
-        running.popen.kill()
-        running.popen.wait(10)
+    port, operator_port = port or free_port(), free_port()
+    arguments = ["serve", f"--config={config}", f"--listen-addr=127.0.0.1:{port}"]
+    arguments += [f"--operator-listen-addr=127.0.0.1:{operator_port}"]
+    ready = lambda: ask(port, "/readyz")[0] == 200  # noqa: E731
+    program = Program("archive", "buildernet.archive", arguments, folder, ready)
+    return Archive(port, operator_port, program)
+
+
+@contextmanager
+def archive(folder: Path, **settings: str | int) -> Iterator[Archive]:
+    """Run an archive; the settings are those of `make_archive`."""
+    made = make_archive(folder, **settings)  # type: ignore[arg-type]  # names are not taken twice
+    with running(made.program):
+        yield made
 
 
 def run_cli(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -169,20 +145,6 @@ def run_cli(*arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "buildernet.archive", *arguments],
         capture_output=True,
         text=True,
-        timeout=START_DEADLINE_S,
+        timeout=DEADLINE_S,
         check=False,
     )
-
-
-def _start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
-    with (folder / "log").open("ab") as log:
-        return subprocess.Popen(command, stderr=log, env=dict(os.environ))
-
-
-def _free_ports() -> tuple[int, int]:
-    """Two ports; a restart needs the same ones again."""
-    with (
-        socket.create_server(("127.0.0.1", 0)) as one,
-        socket.create_server(("127.0.0.1", 0)) as two,
-    ):
-        return one.getsockname()[1], two.getsockname()[1]

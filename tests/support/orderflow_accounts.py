@@ -3,8 +3,8 @@
 
 from collections import Counter
 
+from tests.support.network_node import BUILDER, NetworkNode
 from tests.support.orderflow_load import Load, count_accepted, until
-from tests.support.orderflow_network import BUILDER, NetworkNode
 
 
 async def require_at_builder(load: Load, node: NetworkNode, *, once: bool = True) -> None:

@@ -13,9 +13,9 @@ from typing import Final
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
 from buildernet.ethereum.signature import SigningKey, sign_body
-from tests.support.haproxy import client_context
-from tests.support.orderflow_network import DEADLINE_S, Network
+from tests.support.network import Network
 from tests.support.orderflow_receiver import bundle, request_body
+from tests.support.program import DEADLINE_S, client_context
 
 RATE: Final = 150
 """Orders per second: about a third of what the machine of the tests can do for a whole network."""
