@@ -140,14 +140,8 @@ def test_the_command_asks_and_exports(shared, tmp_path):
 
 
 def test_a_second_process_on_the_same_folder_ends_with_a_hint(shared):
-    command = [
-        *shared.command,
-        "--listen-addr",
-        "127.0.0.1:0",
-        "--operator-listen-addr",
-        "127.0.0.1:0",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    anywhere = ("--listen-addr", "127.0.0.1:0", "--operator-listen-addr", "127.0.0.1:0")
+    done = run_cli(*shared.program.arguments, *anywhere)
     assert done.returncode == 1
     assert "another archive may have it open" in done.stderr
 
