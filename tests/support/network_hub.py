@@ -18,6 +18,7 @@ class Hub:
     """All of it; nodes reach it at `port` by attested TLS."""
 
     postgres: Postgres
+    database: str
     service: Program
     front: Program
     port: int
@@ -32,6 +33,10 @@ class Hub:
     def readiness(self) -> int:
         """Return the status of `/readyz`."""
         return ask(self.ports["listen"], "/readyz")[0]
+
+    async def forge(self, statement: str, *values: str) -> None:
+        """Change what it has stored, as whoever owns the machine can; `$1` is the first value."""
+        await self.postgres.run(statement, *values, database=self.database)
 
     def add_image(self, image: Image) -> None:
         """Let nodes in that run an image."""
@@ -67,7 +72,7 @@ def make_hub(folder: Path, postgres: Postgres, trust: Trust, *, port: int) -> Hu
         trust: Which nodes it takes.
         port: Where nodes reach it.
     """
-    ports = {name: free_port() for name in _LISTENERS}
+    ports, database = {name: free_port() for name in _LISTENERS}, postgres.create()
     keys = folder / "hub.keys"
     keys.write_text(KEYS)
     keys.chmod(0o600)
@@ -81,7 +86,7 @@ def make_hub(folder: Path, postgres: Postgres, trust: Trust, *, port: int) -> Hu
         folder,
         lambda: hub.readiness() == 200,
         {
-            "POSTGRES_DSN": postgres.url(postgres.create()),
+            "POSTGRES_DSN": postgres.url(database),
             "BUILDER_HUB_ATTESTATION_COLLATERAL": str(trust.collateral),
             "BUILDER_HUB_ATTESTATION_TRUST_ROOT": str(ROOT_OF_TRUST),
         },
@@ -98,5 +103,5 @@ def make_hub(folder: Path, postgres: Postgres, trust: Trust, *, port: int) -> Hu
         folder,
         lambda: listens(port),
     )
-    hub = Hub(postgres, service, front, port, ports)
+    hub = Hub(postgres, database, service, front, port, ports)
     return hub

@@ -44,7 +44,12 @@ class NetworkNode:
 
     @property
     def system_url(self) -> str:
-        return f"https://127.0.0.1:{self.ports['system']}/"
+        return f"https://{self.system_place}/"
+
+    @property
+    def system_place(self) -> str:
+        """What the hub tells peers of this machine."""
+        return f"127.0.0.1:{self.ports['system']}"
 
     @property
     def certificate(self) -> str:
