@@ -71,8 +71,9 @@ class NetworkNode:
         return ask(self.ports["user"], "/readyz", tls=True)[0]
 
     def metrics(self) -> dict[str, float]:
-        """Return all series by name and labels; none when nobody answers."""
-        _, body = ask(self.ports["metrics"], "/metrics")
+        """Return all series by name and labels."""
+        status, body = ask(self.ports["metrics"], "/metrics")
+        assert status == 200, f"{self.name} has no metrics"
         lines = (line.rpartition(" ") for line in body.decode().splitlines() if line[:1] != "#")
         return {series: float(value) for series, _, value in lines}
 
