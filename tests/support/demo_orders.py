@@ -17,7 +17,8 @@ from tests.support.program import ProgramError
 ARRIVAL_SECONDS: Final = 30.0
 """An order arrives within tens of milliseconds; the machine is emulated."""
 
-CONNECT_SECONDS: Final = 30.0
+CONNECT_SECONDS: Final = 60.0
+"""Until the node is ready: HAProxy looks every 5 s, and the machine is emulated."""
 
 _MILLISECONDS: Final = 1000
 _POLL_SECONDS: Final = 0.005
@@ -61,7 +62,7 @@ class Searcher:
             certificate: PEM, as `attested-get` verified it; nothing else is talked to.
 
         Raises:
-            ProgramError: The node shows another certificate, or does not answer.
+            ProgramError: The node shows another certificate, or does not become ready.
         """
         self._key = SigningKey.generate()
         context = ssl.create_default_context(cadata=certificate)
@@ -70,10 +71,7 @@ class Searcher:
         self._connection = http.client.HTTPSConnection(
             "127.0.0.1", port, timeout=ARRIVAL_SECONDS, context=context
         )
-        self._connect()
-        shown = self._connection.sock.getpeercert(binary_form=True)
-        if shown != ssl.PEM_cert_to_DER_cert(certificate):
-            raise ProgramError("the node shows another certificate than the one that was verified")
+        self._connect(certificate)
 
     def send(self, bundle: dict[str, Any]) -> dict[str, Any]:
         """Send a signed eth_sendBundle and return the result.
@@ -97,21 +95,30 @@ class Searcher:
         """End the connection."""
         self._connection.close()
 
-    def _connect(self) -> None:
-        """Connect; the port is forwarded before HAProxy listens, and then closed at once."""
+    def _connect(self, certificate: str) -> None:
+        """Connect once the node is ready; the port is forwarded before HAProxy listens."""
         end = time.monotonic() + CONNECT_SECONDS
         while True:
             try:
                 self._connection.connect()
-                return
+                shown = self._connection.sock.getpeercert(binary_form=True)
+                if shown != ssl.PEM_cert_to_DER_cert(certificate):
+                    raise ProgramError("the node shows another certificate than the verified one")
+                self._connection.request("GET", "/readyz")
+                answer = self._connection.getresponse()
+                why = f"{answer.status} {answer.read().decode(errors='replace').strip()}"
+                if answer.status == http.HTTPStatus.OK:
+                    return
             except ssl.SSLCertVerificationError as exc:
                 raise ProgramError(
                     f"the node's certificate is not the verified one: {exc}"
                 ) from exc
-            except OSError as exc:
-                if time.monotonic() > end:
-                    raise ProgramError(f"no TLS connection to the node: {exc}") from exc
-                time.sleep(0.2)
+            except (OSError, http.client.HTTPException) as exc:
+                why = str(exc)
+            if time.monotonic() > end:
+                raise ProgramError(f"the node does not become ready for users: {why}")
+            self._connection.close()
+            time.sleep(0.2)
 
 
 def send_and_follow(
