@@ -56,7 +56,7 @@ def _record(number: int) -> OrderRecord:
 def through_the_archive(bodies: list[bytes], folder: Path) -> tuple[float, float, float]:
     """Return rows per second, rows per processor second, and the process's memory in MiB."""
     with archive(folder) as running:
-        process = psutil.Process(running.popen.pid)
+        process = psutil.Process(running.program.pid)
         signed = [(body, sign_body(NODE, body)) for body in bodies]
         connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=120)
         before = sum(process.cpu_times()[:2])

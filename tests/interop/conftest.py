@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""A network of processes that the tests of faults share: starting one takes half a minute."""
+"""A network of processes that the tests of faults share: starting one takes ten seconds."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.orderflow_network import Network, network
+from tests.support.network import Network, network
 
 
 @pytest.fixture(scope="session")
 def _network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with network(tmp_path_factory.mktemp("network")) as running:
+    with network(tmp_path_factory.mktemp("network"), ("node_a", "node_b")) as running:
         yield running
 
 

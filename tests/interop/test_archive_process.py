@@ -176,14 +176,8 @@ async def test_an_export_that_nobody_reads_any_more_ends(shared):
 
 
 def test_a_second_process_on_the_same_folder_ends_with_a_hint(shared):
-    command = [
-        *shared.command,
-        "--listen-addr",
-        "127.0.0.1:0",
-        "--operator-listen-addr",
-        "127.0.0.1:0",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    anywhere = ("--listen-addr", "127.0.0.1:0", "--operator-listen-addr", "127.0.0.1:0")
+    done = run_cli(*shared.program.arguments, *anywhere)
     assert done.returncode == 1
     assert "another archive may have it open" in done.stderr
 
@@ -221,8 +215,8 @@ async def test_an_archive_killed_under_load_has_every_record_once(tmp_path):
                 fresh.set()
                 if start in (1000, 3000, 4500):
                     await _until(lambda: spool.waiting <= burst // 2)  # amid a delivery
-                    await asyncio.to_thread(running.kill)
-                    await asyncio.to_thread(running.restart)
+                    await asyncio.to_thread(running.program.kill)
+                    await asyncio.to_thread(running.program.start)
             await sender.drain(60)
             assert spool.waiting == 0
         rows = await asyncio.to_thread(running.rows, limit="1000")

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from buildernet.node.errors import CertificateError
 from buildernet.node.haproxy import replace_certificate
-from tests.support.haproxy import Front, client_context, haproxy, store
+from tests.support.haproxy import Front, haproxy, store
 from tests.support.orderflow_delivery import deliver, make_brisk
 from tests.support.orderflow_nodes import (
     Certificate,
@@ -29,6 +29,7 @@ from tests.support.orderflow_nodes import (
     running,
     until,
 )
+from tests.support.program import client_context
 
 pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="needs haproxy")
 
@@ -116,46 +117,6 @@ async def test_tls_1_2_is_refused(site: Site, side: str) -> None:
     assert await shown_certificate(getattr(site.front, side)) == der(site.certificate)
 
 
-async def test_too_many_requests_are_told_when_to_come_back(site: Site) -> None:
-    reader, writer = await asyncio.open_connection(
-        "127.0.0.1", site.front.user, ssl=client_context()
-    )
-    answers = []
-    try:
-        for _ in range(1100):
-            writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
-            head = await reader.readuntil(b"\r\n\r\n")
-            size = int(head.lower().partition(b"content-length: ")[2].split()[0])
-            await reader.readexactly(size)
-            answers.append(head)
-    finally:
-        writer.transport.abort()
-    refused = [head for head in answers if head.startswith(b"HTTP/1.1 429")]
-    assert 0 < len(refused) <= 110
-    assert all(b"retry-after: 10" in head.lower() for head in refused)
-
-
-async def test_too_many_connections_are_refused_and_others_served_later(site: Site) -> None:
-    writers = []
-    for _ in range(11):
-        _, writer = await asyncio.open_connection(
-            "127.0.0.1", site.front.user, ssl=client_context()
-        )
-        writers.append(writer)
-    async with site.client.get(site.url("/livez")) as answer:
-        assert answer.status == 429
-    for writer in writers:
-        writer.transport.abort()
-
-    async def is_served() -> bool:
-        async with site.client.get(site.url("/livez")) as answer:
-            return answer.status == 200
-
-    async with asyncio.timeout(20):
-        while not await is_served():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
 async def test_rotation_under_load_drops_no_connection(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,6 +189,33 @@ async def rotate(folder: Path, admin_socket: Path) -> None:
     out, err = await process.communicate()
     assert process.returncode == 0, err
     assert out.startswith(b"replaced /")
+
+
+async def test_request_under_way_during_a_rotation_is_answered(site: Site) -> None:
+    say, begun, may_end = site.users.answer, asyncio.Event(), asyncio.Event()
+
+    async def say_late(request: web.Request) -> web.Response | None:
+        if request.path == "/slow":
+            begun.set()
+            await may_end.wait()
+        return None if say is None else await say(request)
+
+    site.users.answer = say_late
+    source, certificate = site.folder / "attested-proxy", make_certificate()
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", site.front.user, ssl=client_context()
+    )
+    try:
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(20):
+            await begun.wait()
+        store(source, certificate)
+        await rotate(source, site.front.admin_socket)
+        assert await shown_certificate(site.front.user) == der(certificate)
+        may_end.set()
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    finally:
+        writer.transport.abort()
 
 
 async def test_certificate_without_its_key_changes_nothing(

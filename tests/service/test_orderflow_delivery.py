@@ -21,12 +21,12 @@ from buildernet.orderflow_proxy.order import (
 from tests.support.orderflow_delivery import BUILDER, Ledger, deliver, entry, make_brisk, url
 from tests.support.orderflow_nodes import (
     Node,
-    free_port,
     make_certificate,
     make_order,
     running,
     until,
 )
+from tests.support.program import free_port
 
 
 @pytest.fixture(autouse=True)

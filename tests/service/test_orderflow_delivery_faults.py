@@ -23,13 +23,13 @@ from buildernet.orderflow_proxy.sending import link as link_module
 from tests.support.orderflow_delivery import BUILDER, Ledger, deliver, entry, make_brisk, url
 from tests.support.orderflow_nodes import (
     Node,
-    free_port,
     make_certificate,
     make_order,
     running,
     silent,
     until,
 )
+from tests.support.program import free_port
 
 
 @pytest.fixture(autouse=True)

@@ -17,9 +17,10 @@ from aiohttp import ClientSession, web
 
 from buildernet.ethereum.signature import SigningKey, sign_body
 from buildernet.orderflow_proxy import cli
-from tests.support.orderflow_nodes import free_port, until
+from tests.support.orderflow_nodes import until
 from tests.support.orderflow_receiver import bundle, raw_transaction, request_body
 from tests.support.orders import USER
+from tests.support.program import free_port
 
 pytestmark = pytest.mark.process
 

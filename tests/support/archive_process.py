@@ -3,15 +3,11 @@
 
 import http.client
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -27,9 +23,7 @@ from buildernet.net.archive_stream import (
     encode_record,
 )
 from buildernet.net.authority import trusting
-
-START_DEADLINE_S: Final = 60.0
-"""A start takes three seconds; the machine may be busy with a build."""
+from tests.support.program import DEADLINE_S, Program, ask, free_port, running
 
 NODE: Final = SigningKey(b"\x21" * 32)
 STRANGER: Final = SigningKey(b"\x22" * 32)
@@ -66,13 +60,11 @@ def make_batch(records: Sequence[Record], *, first: int = 0, stream: bytes = b"s
 
 @dataclass
 class Archive:
-    """A running archive that can be killed and started again where it was."""
+    """An archive that can be killed and started again where it was."""
 
-    folder: Path
     port: int
     operator_port: int
-    popen: subprocess.Popen[bytes]
-    command: list[str] = field(default_factory=list)
+    program: Program
     authority: Path | None = None
     """Who vouches for it; None when it speaks plain HTTP."""
 
@@ -87,15 +79,6 @@ class Archive:
     @property
     def _scheme(self) -> str:
         return "https" if self.authority else "http"
-
-    def kill(self) -> None:
-        """As a crash does."""
-        self.popen.send_signal(signal.SIGKILL)
-        self.popen.wait(10)
-
-    def restart(self) -> None:
-        self.popen = _start(self.command, self.folder)
-        self.wait_ready()
 
     def request(
         self, method: str, path: str, body: bytes | None = None, **headers: str
@@ -135,17 +118,6 @@ class Archive:
                 return found
             query["after"] = page["next"]
 
-    def wait_ready(self) -> None:
-        deadline = time.monotonic() + START_DEADLINE_S
-        while time.monotonic() < deadline:
-            assert self.popen.poll() is None, (self.folder / "log").read_text()[-2000:]
-            try:
-                if self.request("GET", "/readyz")[0] == 200:
-                    return
-            except OSError:
-                time.sleep(0.05)
-        raise TimeoutError("the archive did not become ready")
-
 
 @dataclass(frozen=True)
 class ServerTls:
@@ -156,16 +128,16 @@ class ServerTls:
     token: Path
 
 
-@contextmanager
-def archive(
+def make_archive(
     folder: Path,
     *,
     hub_url: str = "",
+    port: int = 0,
     senders: Mapping[str, SigningKey] = MappingProxyType({NODE_NAME: NODE}),
     tls: ServerTls | None = None,
     **storage: str | int,
-) -> Iterator[Archive]:
-    """Run an archive in a folder; `storage` overrides settings of that table.
+) -> Archive:
+    """Set up an archive in a folder; `storage` overrides settings of that table.
 
     With `hub_url` the builders of that hub may send too; its list is fetched each second.
     """
@@ -183,29 +155,25 @@ def archive(
         + "\n"
         f'[access]\nhub_url = "{hub_url}"\nhub_refresh_s = 1\n'
     )
-    port, operator_port = _free_ports()
-    command = [sys.executable, "-m", "buildernet.archive", "serve", "--config", str(config)]
-    command += ["--listen-addr", f"127.0.0.1:{port}"]
+    port, operator_port = port or free_port(), free_port()
+    arguments = ["serve", f"--config={config}", f"--listen-addr=127.0.0.1:{port}"]
     host = "127.0.0.1" if tls is None else "0.0.0.0"  # noqa: S104  (else it stays plain)
-    command += ["--operator-listen-addr", f"{host}:{operator_port}"]
+    arguments += [f"--operator-listen-addr={host}:{operator_port}"]
     if tls is not None:
-        command += ["--certificate-file", str(tls.certificate), "--private-key-file", str(tls.key)]
+        arguments += [f"--certificate-file={tls.certificate}", f"--private-key-file={tls.key}"]
         with config.open("a") as file:
             file.write(f'[general]\noperator_token_file = "{tls.token}"\n')
-    running = Archive(
-        folder,
-        port,
-        operator_port,
-        _start(command, folder),
-        command,
-        authority=None if tls is None else tls.certificate,
-    )
-    try:
-        running.wait_ready()
-        yield running
-    finally:
-        running.popen.kill()
-        running.popen.wait(10)
+    ready = lambda: ask(port, "/readyz", tls=tls is not None)[0] == 200  # noqa: E731
+    program = Program("archive", "buildernet.archive", arguments, folder, ready)
+    return Archive(port, operator_port, program, None if tls is None else tls.certificate)
+
+
+@contextmanager
+def archive(folder: Path, **settings: Any) -> Iterator[Archive]:
+    """Run an archive; the settings are those of `make_archive`."""
+    made = make_archive(folder, **settings)
+    with running(made.program):
+        yield made
 
 
 def run_cli(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -214,20 +182,6 @@ def run_cli(*arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "buildernet.archive", *arguments],
         capture_output=True,
         text=True,
-        timeout=START_DEADLINE_S,
+        timeout=DEADLINE_S,
         check=False,
     )
-
-
-def _start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
-    with (folder / "log").open("ab") as log:
-        return subprocess.Popen(command, stderr=log, env=dict(os.environ))
-
-
-def _free_ports() -> tuple[int, int]:
-    """Two ports; a restart needs the same ones again."""
-    with (
-        socket.create_server(("127.0.0.1", 0)) as one,
-        socket.create_server(("127.0.0.1", 0)) as two,
-    ):
-        return one.getsockname()[1], two.getsockname()[1]

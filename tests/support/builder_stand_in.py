@@ -2,23 +2,52 @@
 """A builder as a process: takes JSON-RPC, and what it took survives its death.
 
 Run as a program: `PORT FILE`. Every order is a line in FILE before it is answered: the number in
-its `minTimestamp` (the tests' way to tell orders apart). It is the execution client too:
-`eth_blockNumber` is always `HEAD`.
+its `minTimestamp` (the tests' way to tell orders apart), and when it came. It is the execution
+client too: `eth_blockNumber` is always `HEAD`.
 """
 
 import asyncio
 import json
 import os
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
+from tests.support.program import Program, listens
+
 HEAD: Final = 19_999_900
 """A hundred blocks before the one that the tests' bundles are for: none expires in a test."""
 
 _MAX_BODY_BYTES: Final = 16 << 20
+
+
+@dataclass
+class Builder:
+    """The process, and what it has written."""
+
+    port: int
+    file: Path
+    program: Program
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def taken(self) -> list[tuple[int, float]]:
+        """Return the number of each order, in order, and its `time.perf_counter`."""
+        lines = self.file.read_text().splitlines() if self.file.exists() else []
+        return [(int(number), float(at)) for number, at in map(str.split, lines)]
+
+
+def make_builder(folder: Path, port: int) -> Builder:
+    """Set up a builder that writes into a folder."""
+    file = folder / "taken"
+    program = Program("builder", __name__, [str(port), str(file)], folder, lambda: listens(port))
+    return Builder(port, file, program)
 
 
 def build_app(file: Path) -> web.Application:
@@ -31,7 +60,8 @@ def build_app(file: Path) -> web.Application:
         if envelope["method"] == "eth_blockNumber":
             result = hex(HEAD)
         else:
-            os.write(descriptor, b"%d\n" % envelope["params"][0]["minTimestamp"])
+            number = envelope["params"][0]["minTimestamp"]
+            os.write(descriptor, b"%d %f\n" % (number, time.perf_counter()))
         return web.json_response({"jsonrpc": "2.0", "id": envelope["id"], "result": result})
 
     app = web.Application(client_max_size=_MAX_BODY_BYTES)

@@ -5,19 +5,20 @@ import http.client
 import json
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from buildernet.ethereum.signature import SigningKey, sign_body
-from tests.support.demo_builder import HEAD, BuilderStandIn
-from tests.support.demo_network import Network, ask_json
-from tests.support.demo_processes import DemoError
+from tests.support.builder_stand_in import Builder
+from tests.support.network import Network
+from tests.support.program import ProgramError
 
 ARRIVAL_SECONDS: Final = 30.0
 """An order arrives within tens of milliseconds; the machine is emulated."""
 
-CONNECT_SECONDS: Final = 30.0
+CONNECT_SECONDS: Final = 60.0
+"""Until the node is ready: HAProxy looks every 5 s, and the machine is emulated."""
 
 _MILLISECONDS: Final = 1000
 _POLL_SECONDS: Final = 0.005
@@ -61,7 +62,7 @@ class Searcher:
             certificate: PEM, as `attested-get` verified it; nothing else is talked to.
 
         Raises:
-            DemoError: The node shows another certificate, or does not answer.
+            ProgramError: The node shows another certificate, or does not become ready.
         """
         self._key = SigningKey.generate()
         context = ssl.create_default_context(cadata=certificate)
@@ -70,16 +71,13 @@ class Searcher:
         self._connection = http.client.HTTPSConnection(
             "127.0.0.1", port, timeout=ARRIVAL_SECONDS, context=context
         )
-        self._connect()
-        shown = self._connection.sock.getpeercert(binary_form=True)
-        if shown != ssl.PEM_cert_to_DER_cert(certificate):
-            raise DemoError("the node shows another certificate than the one that was verified")
+        self._connect(certificate)
 
     def send(self, bundle: dict[str, Any]) -> dict[str, Any]:
         """Send a signed eth_sendBundle and return the result.
 
         Raises:
-            DemoError: The node refuses it.
+            ProgramError: The node refuses it.
         """
         request = {"jsonrpc": "2.0", "id": 1, "method": "eth_sendBundle", "params": [bundle]}
         body = json.dumps(request).encode()
@@ -90,102 +88,104 @@ class Searcher:
         text = answer.read()
         document = json.loads(text) if answer.status == http.HTTPStatus.OK else {}
         if not isinstance(document.get("result"), dict):
-            raise DemoError(f"the node answers {answer.status}: {text[:300]!r}")
+            raise ProgramError(f"the node answers {answer.status}: {text[:300]!r}")
         return dict(document["result"])
 
     def close(self) -> None:
         """End the connection."""
         self._connection.close()
 
-    def _connect(self) -> None:
-        """Connect; the port is forwarded before HAProxy listens, and then closed at once."""
+    def _connect(self, certificate: str) -> None:
+        """Connect once the node is ready; the port is forwarded before HAProxy listens."""
         end = time.monotonic() + CONNECT_SECONDS
         while True:
             try:
                 self._connection.connect()
-                return
+                shown = self._connection.sock.getpeercert(binary_form=True)
+                if shown != ssl.PEM_cert_to_DER_cert(certificate):
+                    raise ProgramError("the node shows another certificate than the verified one")
+                self._connection.request("GET", "/readyz")
+                answer = self._connection.getresponse()
+                why = f"{answer.status} {answer.read().decode(errors='replace').strip()}"
+                if answer.status == http.HTTPStatus.OK:
+                    return
             except ssl.SSLCertVerificationError as exc:
-                raise DemoError(f"the node's certificate is not the verified one: {exc}") from exc
-            except OSError as exc:
-                if time.monotonic() > end:
-                    raise DemoError(f"no TLS connection to the node: {exc}") from exc
-                time.sleep(0.2)
+                raise ProgramError(
+                    f"the node's certificate is not the verified one: {exc}"
+                ) from exc
+            except (OSError, http.client.HTTPException) as exc:
+                why = str(exc)
+            if time.monotonic() > end:
+                raise ProgramError(f"the node does not become ready for users: {why}")
+            self._connection.close()
+            time.sleep(0.2)
 
 
 def send_and_follow(
-    network: Network, port: int, certificate: str, say: Callable[[str], None]
+    network: Network,
+    builders: Mapping[str, Builder],
+    searcher: Searcher,
+    say: Callable[[str], None],
 ) -> OrderResult:
     """Send a bundle, see where it arrives, then send it again and see that it does not.
 
     Raises:
-        DemoError: The node cannot be reached or refuses the bundle.
+        ProgramError: The node refuses the bundle.
     """
+
+    def archived(result: dict[str, Any]) -> list[dict[str, Any]]:
+        return network.archive.rows(hash=result["bundleHash"])
+
+    def at_all(number: int) -> bool:
+        return all(number in dict(builder.taken()) for builder in builders.values())
+
     first, marker = make_bundle(1), make_bundle(2)
-    searcher = Searcher(port, certificate)
-    try:
-        say("the searcher sends a signed bundle over the verified connection")
-        started = time.perf_counter()
-        result = searcher.send(first)
-        answered = (time.perf_counter() - started) * _MILLISECONDS
-        archived = _wait_for(lambda: _archived(network, result["bundleHash"]))
-        _wait_for(lambda: _at_all(network, first))
-        say("the searcher sends the same bundle again, then another one")
-        again = searcher.send(first)
-        last = searcher.send(marker)
-        # What comes after the duplicate has arrived everywhere: so would the duplicate have.
-        _wait_for(lambda: _archived(network, last["bundleHash"]))
-        _wait_for(lambda: _at_all(network, marker))
-    finally:
-        searcher.close()
-    arrivals = [_at_builder(builder, first["txs"][0], started) for builder in network.builders]
-    milliseconds = 0.0 if archived is None else (archived - started) * _MILLISECONDS
-    rows = _archive_rows(network, result["bundleHash"])
-    arrivals.append(Arrival("archive", milliseconds, len(rows)))
+    say("the searcher sends a signed bundle over the verified connection")
+    started = time.perf_counter()
+    result = searcher.send(first)
+    answered = time.perf_counter()
+    in_archive = _wait_for(lambda: archived(result))
+    _wait_for(lambda: at_all(1))
+    say("the searcher sends the same bundle again, then another one")
+    again = searcher.send(first)
+    last = searcher.send(marker)
+    # What comes after the duplicate has arrived everywhere: so would the duplicate have.
+    _wait_for(lambda: archived(last))
+    _wait_for(lambda: at_all(2))
+    moments = {
+        place: [at for number, at in builder.taken() if number == 1]
+        for place, builder in builders.items()
+    }
+    moments["archive"] = [in_archive] * len(archived(result))
+    arrivals = [
+        Arrival(place, (min(found, default=started) - started) * _MILLISECONDS, len(found))
+        for place, found in moments.items()
+    ]
     problems = [
         f"{one.place}: arrived {one.times} times, not once" for one in arrivals if one.times != 1
     ]
     if again != result:
         problems.append("the duplicate is answered differently")
     return OrderResult(
-        result["bundleHash"], answered, tuple(arrivals), json.dumps(again), tuple(problems)
+        result["bundleHash"],
+        (answered - started) * _MILLISECONDS,
+        tuple(arrivals),
+        json.dumps(again),
+        tuple(problems),
     )
 
 
 def make_bundle(number: int) -> dict[str, Any]:
-    """Return a bundle of one valid transaction."""
+    """Return a bundle of one valid transaction; the builders tell it by its number."""
     # Here: the specification's classes take a second to import.
-    from ethereum_types.numeric import U256
+    from tests.support.orderflow_receiver import bundle
 
-    from tests.support.orders import make_transaction
-
-    transaction = "0x" + make_transaction(2, value=U256(number)).hex()
-    return {"txs": [transaction], "blockNumber": hex(HEAD + 2)}
+    return bundle(number, minTimestamp=number)
 
 
-def _at_all(network: Network, bundle: dict[str, Any]) -> bool:
-    return all(builder.times_of(bundle["txs"][0]) for builder in network.builders)
-
-
-def _at_builder(builder: BuilderStandIn, transaction: str, started: float) -> Arrival:
-    times = builder.times_of(transaction)
-    milliseconds = (times[0] - started) * _MILLISECONDS if times else 0.0
-    return Arrival(builder.name, milliseconds, len(times))
-
-
-def _archived(network: Network, bundle_hash: str) -> float | None:
-    return time.perf_counter() if _archive_rows(network, bundle_hash) else None
-
-
-def _archive_rows(network: Network, bundle_hash: str) -> list[Any]:
-    url = f"{network.archive_url}/api/v1/bundles?hash={bundle_hash}"
-    return list(ask_json(url)["rows"])
-
-
-def _wait_for(look: Callable[[], Any]) -> Any:
-    """Return what a look finds first; None when it finds nothing in `ARRIVAL_SECONDS`."""
-    end = time.monotonic() + ARRIVAL_SECONDS
-    while time.monotonic() < end:
-        if found := look():
-            return found
+def _wait_for(look: Callable[[], Any]) -> float:
+    """Return when a look found something; it is looked for `ARRIVAL_SECONDS` at most."""
+    end = time.perf_counter() + ARRIVAL_SECONDS
+    while not look() and time.perf_counter() < end:
         time.sleep(_POLL_SECONDS)
-    return None
+    return time.perf_counter()

@@ -4,15 +4,14 @@
 import asyncio
 import os
 import re
-import socket
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.support.orderflow_nodes import DEADLINE_S, Certificate, free_port
+from tests.support.orderflow_nodes import DEADLINE_S, Certificate
+from tests.support.program import free_port, listens
 
 CONFIG: Final = Path(__file__).resolve().parents[2] / "services/config/haproxy.cfg"
 
@@ -42,7 +41,7 @@ def render(folder: Path, *, users: int, peers: int) -> tuple[str, Front]:
     front = Front(user, system, redirect, metrics, folder / "admin.sock")
     text = CONFIG.read_text()
     for old, new in (
-        ("maxconn 10000", "maxconn 200"),
+        ("maxconn 10000", "maxconn 2000"),
         ("bind :443 ", f"bind 127.0.0.1:{front.user} "),
         ("bind :5544 ", f"bind 127.0.0.1:{front.system} "),
         ("bind :80\n", f"bind 127.0.0.1:{front.redirect}\n"),
@@ -79,7 +78,7 @@ async def haproxy(
     )
     try:
         async with asyncio.timeout(DEADLINE_S):
-            while not _listens(front.system):
+            while not listens(front.system):
                 assert process.returncode is None, await process.stderr.read()  # type: ignore[union-attr]
                 await asyncio.sleep(0.01)
         yield front
@@ -87,16 +86,3 @@ async def haproxy(
         if process.returncode is None:
             process.kill()
         await process.communicate()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def client_context() -> ssl.SSLContext:
-    """Takes every certificate: what was shown is looked at afterwards."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context

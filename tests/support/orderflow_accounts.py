@@ -3,8 +3,8 @@
 
 from collections import Counter
 
-from tests.support.orderflow_load import Load, count_accepted, until
-from tests.support.orderflow_network import BUILDER, NetworkNode
+from tests.support.network_node import BUILDER, NetworkNode
+from tests.support.orderflow_load import Load, count_accepted, count_dropped, until
 
 
 async def require_at_builder(load: Load, node: NetworkNode, *, once: bool = True) -> None:
@@ -48,7 +48,7 @@ async def require_everything(load: Load, *, once: bool = True) -> None:
         await require_at_builder(load, node, once=once)
     await require_in_archive(load)
     await require_counted(load)
-    assert load.network.nodes[0].count("delivery_dropped_total") == 0
+    assert count_dropped(load.network) == load.dropped_before
 
 
 def _has_sent_all(node: NetworkNode) -> bool:

@@ -13,9 +13,9 @@ from typing import Final
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
 from buildernet.ethereum.signature import SigningKey, sign_body
-from tests.support.haproxy import client_context
-from tests.support.orderflow_network import DEADLINE_S, Network
+from tests.support.network import Network
 from tests.support.orderflow_receiver import bundle, request_body
+from tests.support.program import DEADLINE_S, client_context
 
 RATE: Final = 150
 """Orders per second: about a third of what the machine of the tests can do for a whole network."""
@@ -53,6 +53,8 @@ class Load:
     session: ClientSession
     accepted_before: int
     """What the first node had counted as accepted from users."""
+    dropped_before: int = 0
+    """And as dropped on their way to others."""
     acknowledged: set[int] = field(default_factory=set)
     refused: Counter[str] = field(default_factory=Counter)
     """By status and text."""
@@ -108,7 +110,8 @@ async def under_load(network: Network) -> AsyncIterator[Load]:
     """Send all the while; leaving waits for the answers that are under way."""
     connector = TCPConnector(ssl=client_context(), limit=USERS)
     async with ClientSession(connector=connector, timeout=ClientTimeout(20)) as session:
-        load = Load(network, network.next_number, session, count_accepted(network))
+        before = count_accepted(network), count_dropped(network)
+        load = Load(network, network.next_number, session, *before)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(load.run())
             try:
@@ -123,6 +126,11 @@ async def under_load(network: Network) -> AsyncIterator[Load]:
 def count_accepted(network: Network) -> int:
     """What the first node has counted as accepted from users since it started."""
     return network.nodes[0].count("orders_total", outcome="accepted", source="user")
+
+
+def count_dropped(network: Network) -> int:
+    """What the first node has dropped since it started, for whatever reason."""
+    return network.nodes[0].count("delivery_dropped_total")
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:

@@ -205,15 +205,6 @@ async def until(condition: Callable[[], bool], what: str = "condition") -> None:
         await asyncio.sleep(0.002)
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def write_peers(path: Path, peers: list[dict[str, Any]]) -> Path:
     path.write_text(json.dumps(peers))
     return path

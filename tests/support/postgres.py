@@ -84,13 +84,13 @@ class Postgres:
         )
         return name
 
-    async def run(self, statement: str, *, database: str = "postgres") -> None:
-        """Run a statement."""
+    async def run(self, statement: str, *values: str, database: str = "postgres") -> None:
+        """Run a statement; `$1` in it is the first of the values."""
         connection = await asyncpg.connect(
             host=str(self.sockets), user="hub", database=database, timeout=5
         )
         try:
-            await connection.execute(statement)
+            await connection.execute(statement, *values)
         finally:
             await connection.close()
 
