@@ -8,6 +8,7 @@ import time
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -20,6 +21,8 @@ from buildernet.orderflow_proxy.order import (
     OrderPriority,
 )
 from buildernet.orderflow_proxy.sending import link as link_module
+from buildernet.orderflow_proxy.sending import pool as pool_module
+from buildernet.orderflow_proxy.sending.pool import PooledConnection, Target
 from tests.support.orderflow_delivery import BUILDER, Ledger, deliver, entry, make_brisk, url
 from tests.support.orderflow_nodes import (
     Node,
@@ -254,6 +257,31 @@ async def test_timeout_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         await until(lambda: ledger.delivered("peer") == 1)
         assert time.monotonic() - started >= 0.2
         assert peer.numbers == [1]
+
+
+async def test_destination_that_no_resolver_takes_is_tried_with_delays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It made the resolver raise UnicodeError, and was tried without a pause."""
+    attempts = [0]
+
+    class Counted(PooledConnection):
+        def __init__(self, **given: Any) -> None:
+            attempts[0] += 1
+            super().__init__(**given)
+
+    monkeypatch.setattr(pool_module, "PooledConnection", Counted)
+    monkeypatch.setattr(link_module, "compute_backoff", lambda _failures: 60.0)
+    async with deliver(tmp_path, entry("peer", free_port())) as (run, ledger, _):
+        link = run.peers.links["peer"]
+        link.retarget(Target("a..b", 1, None), link.form)
+        run.delivery.submit(make_order(1))
+        await until(lambda: link.reachable is False)
+        before = attempts[0]
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert attempts[0] == before
+        assert ledger.waiting("peer") == 1
 
 
 def _short_times(self: link_module.LinkTimes) -> None:

@@ -55,6 +55,7 @@ def test_three_generations_and_evidence_are_understood() -> None:
         ("[::1]:99", ("::1", 99)),
         ("2001:db8:0::1", ("2001:db8::1", 5544)),
         ("a-b.example", ("a-b.example", 5544)),
+        ("a" * 63 + "._b.c:9", ("a" * 63 + "._b.c", 9)),
     ],
 )
 def test_places(place: str, expected: tuple[str, int]) -> None:
@@ -75,6 +76,11 @@ def test_places(place: str, expected: tuple[str, int]) -> None:
         ({"name": "a", "ip": "1.2.3.4:0"}, "no host name"),
         ({"name": "a", "ip": "1.2.3.4:70000"}, "no host name"),
         ({"name": "a", "ip": "a/b"}, "no host name"),
+        ({"name": "a", "ip": "a..b"}, "no host name"),
+        ({"name": "a", "ip": "a" * 64 + ".example"}, "no host name"),
+        ({"name": "a", "ip": "-a.example"}, "no host name"),
+        ({"name": "a", "ip": "a.example."}, "no host name"),
+        ({"name": "a", "ip": "a." * 127 + "a"}, "no host name"),
         ({"name": "a", "ip": "a\r\nX: y"}, "no host name"),
         ({"name": "a", "ip": "[x]:1"}, "no address"),
         ({"name": "a", "ip": "1:2:3"}, "no host name"),

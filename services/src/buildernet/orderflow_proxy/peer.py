@@ -21,6 +21,7 @@ from buildernet.base.errors import BuildernetError
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.errors import AddressFormatError
 from buildernet.net.errors import PinError
+from buildernet.net.http_url import HOST_NAME
 from buildernet.net.pinning import PinnedPeer
 
 SYSTEM_PORT: Final = 5544
@@ -36,7 +37,6 @@ MAX_NAME_CHARS: Final = 128
 """A name is a label of the metrics and stands in logs."""
 
 _NAME: Final = re.compile(f"[!-~]{{1,{MAX_NAME_CHARS}}}", re.ASCII)
-_HOST: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?", re.ASCII)
 _HOST_PORT: Final = re.compile(r"(.+):([0-9]{1,5})", re.ASCII)
 _MAX_PORT: Final = 65535
 
@@ -202,6 +202,10 @@ def _parse_place(text: str, *, name: str) -> tuple[str, int]:
             host = str(ipaddress.ip_address(host))
     except ValueError:
         host = ""
-    if not 0 < port <= _MAX_PORT or (not is_address and _HOST.fullmatch(host) is None) or not host:
+    if (
+        not 0 < port <= _MAX_PORT
+        or (not is_address and HOST_NAME.fullmatch(host) is None)
+        or not host
+    ):
         raise PeerEntryError(f"{name}: {json.dumps(text[:80])} is no host name or address")
     return host, port

@@ -8,7 +8,6 @@ from typing import Final
 
 from prometheus_client import Gauge
 
-from buildernet.net.errors import PinError
 from buildernet.net.keepalive import KeepAliveConnection
 from buildernet.net.pinning import PinnedPeer
 
@@ -132,7 +131,7 @@ class Pool:
             self._open.add(connection)
             if pinned is not None:
                 pinned.verify(transport)
-        except (OSError, TimeoutError, PinError) as exc:
+        except Exception as exc:  # whatever it is, the delay before the next attempt holds
             connection.abort()
             self._on_failure(exc)
             return
