@@ -11,6 +11,7 @@ from buildernet.base.errors import ConfigError
 from buildernet.base.flags import Flag
 from buildernet.ethereum.signature import SigningKey
 from buildernet.net.address import ListenAddress
+from buildernet.net.http_url import parse_http_url
 
 KEY_VARIABLE: Final = "ORDERFLOW_SIGNER_KEY"
 
@@ -53,6 +54,7 @@ class SenderConfig:
         """
         ListenAddress.parse(self.listen_addr)
         ListenAddress.parse(self.metrics_addr)
+        parse_http_url("hub_endpoint", self.hub_endpoint, schemes=("http", "https"))
         require_range("connections_per_peer", self.connections_per_peer, low=1, high=1024)
         require_range("update_interval_s", self.update_interval_s, low=1, high=3600)
         require_range("max_body_bytes", self.max_body_bytes, low=1024, high=_MAX_BODY)
