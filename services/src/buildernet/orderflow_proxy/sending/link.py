@@ -114,7 +114,7 @@ class Link:
 
     def sweep(self) -> None:
         """Drop what is over; called at each new block and now and then."""
-        self.outbox.sweep(now_s=_now_s(), head=self.head.number())
+        self.outbox.sweep(now_s=_now_s(), head=self.head.fresh())
 
     def retarget(self, target: Target, form: Form) -> None:
         """Go elsewhere, or expect another certificate; what waits stays, connections do not."""
@@ -176,7 +176,7 @@ class Link:
         )
 
     def _take_batch(self, now: float) -> list[Ticket]:
-        head, batch, size = self.head.number(), list[Ticket](), 0
+        head, batch, size = self.head.fresh(), list[Ticket](), 0
         while len(batch) < self.form.max_orders:
             ticket = self.outbox.take(now_s=now, head=head)
             if ticket is None:
