@@ -12,6 +12,7 @@ from buildernet.base.flags import add_flags, overrides
 from buildernet.orderflow_proxy import cli
 from buildernet.orderflow_proxy.config import ENVIRONMENT_PREFIX, ReceiverConfig
 from buildernet.orderflow_proxy.flags import RECEIVER
+from buildernet.orderflow_proxy.sender_config import SENDER
 
 PAGE = Path(__file__).parents[3] / "docs/services/orderflow-proxy.md"
 
@@ -69,9 +70,12 @@ def test_two_names_of_one_setting_must_agree():
         load([], {"USER_LISTEN_ADDR": "127.0.0.1:1", "LOCAL_LISTEN_ADDR": "127.0.0.1:2"})
 
 
-def test_every_flag_and_variable_is_documented():
-    page = PAGE.read_text()
-    names = {name for flag in RECEIVER for name in (*flag.names, *flag.variables)}
+@pytest.mark.parametrize(
+    ("flags", "file"), [(RECEIVER, PAGE), (SENDER, PAGE.with_name("orderflow-sender.md"))]
+)
+def test_every_flag_and_variable_is_documented(flags, file):
+    page = file.read_text()
+    names = {name for flag in flags for name in (*flag.names, *flag.variables)}
     assert sorted(name for name in names if f"`{name}`" not in page) == []
 
 

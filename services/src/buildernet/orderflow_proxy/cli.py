@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from buildernet.base import command, config, logs
+from buildernet.base.errors import UsageError
 from buildernet.base.flags import add_flags, overrides
 
 _EXAMPLES: Final = """\
@@ -61,8 +62,19 @@ def _send(arguments: argparse.Namespace) -> None:
     import uvloop
 
     from buildernet.orderflow_proxy.sender import run_sender
-    from buildernet.orderflow_proxy.sender_config import SENDER, SenderConfig, load_key
+    from buildernet.orderflow_proxy.sender_config import (
+        KEY_FLAG,
+        KEY_VARIABLE,
+        SENDER,
+        SenderConfig,
+        load_key,
+    )
 
+    if arguments.shown_key is not None:
+        raise UsageError(
+            f"{KEY_FLAG} shows the key to everybody on this machine",
+            hint=f"make another one and give {KEY_FLAG}-file FILE, or {KEY_VARIABLE}",
+        )
     found = overrides(arguments, SENDER, os.environ)
     if found.get("max_body_bytes") == "0":
         del found["max_body_bytes"]
@@ -81,7 +93,7 @@ def _settle_memory() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     from buildernet.orderflow_proxy.flags import RECEIVER
-    from buildernet.orderflow_proxy.sender_config import SENDER
+    from buildernet.orderflow_proxy.sender_config import KEY_FLAG, SENDER
 
     parser = argparse.ArgumentParser(
         prog="orderflow-proxy",
@@ -100,4 +112,5 @@ def _parser() -> argparse.ArgumentParser:
     sender.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
     sender.add_argument("--debug", action="store_true", help="show the traceback of an error")
     add_flags(sender, SENDER)
+    sender.add_argument(KEY_FLAG, dest="shown_key", help=argparse.SUPPRESS)
     return parser

@@ -12,6 +12,7 @@ from buildernet.base.flags import Flag
 from buildernet.ethereum.signature import SigningKey
 from buildernet.net.address import ListenAddress
 from buildernet.net.http_url import parse_http_url
+from buildernet.orderflow_proxy.flags import GO_ALONE
 
 KEY_VARIABLE: Final = "ORDERFLOW_SIGNER_KEY"
 
@@ -100,7 +101,11 @@ SENDER: Final = (
     ),
     Flag(("--log-json",), "log_json", "log as JSON", ("LOG_JSON",), boolean=True),
     Flag(("--log-debug",), "log_debug", "log every request", ("LOG_DEBUG",), boolean=True),
+    *GO_ALONE,
 )
+
+KEY_FLAG: Final = "--orderflow-signer-key"
+"""Of the Go sender; taken only to be refused without its value."""
 
 
 def load_key(config: SenderConfig, environment: Mapping[str, str]) -> SigningKey:
