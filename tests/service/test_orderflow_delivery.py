@@ -59,7 +59,8 @@ async def test_order_reaches_builder_and_peers_signed_by_this_node(tmp_path: Pat
         await until(lambda: all(node.numbers == [1] for node in nodes), "all have it")
         assert [node.signers for node in nodes] == [{key.address}] * 3
         assert other.headers[0]["X-BuilderNet-Priority"] == "medium"
-        assert int(other.headers[0]["X-BuilderNet-SentAtUs"]) > 1_700_000_000_000_000
+        for headers in (builder.headers[0], ours.batch_headers[0], other.headers[0]):
+            assert int(headers["X-BuilderNet-SentAtUs"]) > 1_700_000_000_000_000
         for peer in (BUILDER, "ours", "other"):
             await until(partial(is_settled, ledger, peer), peer)
             ledger.require_balance(peer)
