@@ -239,6 +239,24 @@ async def test_peer_that_answers_nonsense_is_survived(tmp_path: Path) -> None:
             assert ledger.delivered("bad") == 0
 
 
+@pytest.mark.parametrize(("padding", "fits"), [(9 << 20, True), (10 << 20, False)])
+async def test_an_answer_may_be_as_large_as_the_protocol_says(
+    tmp_path: Path, padding: int, fits: bool
+) -> None:
+    async def say_much(_request: web.Request) -> web.Response:
+        answer = b'{"success":true,"error":null,"timestamp":0,"more":"%b"}'
+        return web.Response(body=answer % (b"x" * padding), content_type="application/json")
+
+    async with (
+        running(Node(answer=say_much)) as peer,
+        deliver(tmp_path, entry("peer", peer)) as (run, ledger, _),
+    ):
+        run.delivery.submit(make_order(1))
+        link = run.peers.links["peer"]
+        await until(lambda: link.reachable is False or ledger.delivered("peer") == 1)
+        assert ledger.delivered("peer") == fits
+
+
 async def test_timeout_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_module.LinkTimes, "__init__", _short_times)
     held = [True]

@@ -36,7 +36,8 @@ class LinkTimes:
     connect_s: float = 5.0
     """TCP and TLS handshake across the world take under a second."""
     answer_s: float = 10.0
-    """As the Go proxy; the sharing protocol gives a receiver 60 s that no order has."""
+    """As the Go proxy. The sharing protocol's 60 s are the most a receiver may take; an order does
+    not live that long, and sent again it is a duplicate there."""
 
 
 class Link:

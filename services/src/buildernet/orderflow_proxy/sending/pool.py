@@ -10,9 +10,10 @@ from prometheus_client import Gauge
 
 from buildernet.net.keepalive import KeepAliveConnection
 from buildernet.net.pinning import PinnedPeer
+from buildernet.orderflow_proxy.share import MAX_RESPONSE_BYTES
 
-MAX_ANSWER_BYTES: Final = 1 << 20
-"""Answers have 100 bytes; the protocol would allow 10 MiB, which nobody needs."""
+MAX_ANSWER_BYTES: Final = MAX_RESPONSE_BYTES
+"""As the sharing protocol allows; ours have 100 bytes, and nothing is set aside for more."""
 
 
 @dataclass(frozen=True, slots=True)
