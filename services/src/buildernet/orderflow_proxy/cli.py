@@ -10,7 +10,7 @@ from typing import Final
 
 from buildernet.base import command, config, logs
 from buildernet.base.errors import UsageError
-from buildernet.base.flags import add_flags, overrides
+from buildernet.base.flags import add_flags, ignored_value, overrides
 
 _EXAMPLES: Final = """\
 examples:
@@ -70,7 +70,7 @@ def _send(arguments: argparse.Namespace) -> None:
         load_key,
     )
 
-    if arguments.shown_key is not None:
+    if ignored_value(arguments, KEY_FLAG) is not None:
         raise UsageError(
             f"{KEY_FLAG} shows the key to everybody on this machine",
             hint=f"make another one and give {KEY_FLAG}-file FILE, or {KEY_VARIABLE}",
@@ -93,7 +93,7 @@ def _settle_memory() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     from buildernet.orderflow_proxy.flags import RECEIVER
-    from buildernet.orderflow_proxy.sender_config import KEY_FLAG, SENDER
+    from buildernet.orderflow_proxy.sender_config import SENDER
 
     parser = argparse.ArgumentParser(
         prog="orderflow-proxy",
@@ -112,5 +112,4 @@ def _parser() -> argparse.ArgumentParser:
     sender.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
     sender.add_argument("--debug", action="store_true", help="show the traceback of an error")
     add_flags(sender, SENDER)
-    sender.add_argument(KEY_FLAG, dest="shown_key", help=argparse.SUPPRESS)
     return parser

@@ -15,6 +15,8 @@ from buildernet.net.http_url import parse_http_url
 from buildernet.orderflow_proxy.flags import GO_ALONE
 
 KEY_VARIABLE: Final = "ORDERFLOW_SIGNER_KEY"
+KEY_FLAG: Final = "--orderflow-signer-key"
+"""Of the Go sender; known here so that it can be refused without its value."""
 
 _MAX_BODY: Final = 64 * 1024 * 1024
 
@@ -53,9 +55,9 @@ class SenderConfig:
         Raises:
             ConfigError: A value is out of its range.
         """
+        parse_http_url("hub_endpoint", self.hub_endpoint, schemes=("http", "https"))
         ListenAddress.parse(self.listen_addr)
         ListenAddress.parse(self.metrics_addr)
-        parse_http_url("hub_endpoint", self.hub_endpoint, schemes=("http", "https"))
         require_range("connections_per_peer", self.connections_per_peer, low=1, high=1024)
         require_range("update_interval_s", self.update_interval_s, low=1, high=3600)
         require_range("max_body_bytes", self.max_body_bytes, low=1024, high=_MAX_BODY)
@@ -101,11 +103,9 @@ SENDER: Final = (
     ),
     Flag(("--log-json",), "log_json", "log as JSON", ("LOG_JSON",), boolean=True),
     Flag(("--log-debug",), "log_debug", "log every request", ("LOG_DEBUG",), boolean=True),
+    Flag((KEY_FLAG,), "", "refused: a key on the command line is everybody's to read"),
     *GO_ALONE,
 )
-
-KEY_FLAG: Final = "--orderflow-signer-key"
-"""Of the Go sender; taken only to be refused without its value."""
 
 
 def load_key(config: SenderConfig, environment: Mapping[str, str]) -> SigningKey:
