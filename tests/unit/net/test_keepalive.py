@@ -92,6 +92,16 @@ async def test_an_answer_in_crumbs_costs_little_time_and_memory(block: bytes) ->
 
 
 @pytest.mark.parametrize(
+    ("data", "begun"),
+    [(b"", False), (b"H", True), (b"HTTP/1.1 100 \r\n\r\n", True), (PLAIN, False)],
+)
+def test_an_answer_has_begun_with_its_first_byte(data: bytes, begun: bool) -> None:
+    reader = AnswerReader(max_body_bytes=100)
+    reader.feed(data)
+    assert reader.has_begun is begun
+
+
+@pytest.mark.parametrize(
     ("data", "reason"),
     [
         (b"HTTP/1.1 100 \r\n\r\n" * (MAX_INTERIM + 1), "only 1xx"),

@@ -191,7 +191,7 @@ class AnswerReader:
     @property
     def has_begun(self) -> bool:
         """Whether a part of an answer has arrived, but not all of it."""
-        return self._head is not None or bool(self._buffer)
+        return self._head is not None or bool(self._buffer or self._interim)
 
     def feed(self, data: bytes) -> tuple[Answer, bool] | None:
         """Take what arrived.
