@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Delivery over real sockets: who gets which order, in which form and sequence."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 
+from buildernet.orderflow_proxy import builder as builder_module
 from buildernet.orderflow_proxy import delivery as delivery_module
 from buildernet.orderflow_proxy.delivery import Running
 from buildernet.orderflow_proxy.order import (
@@ -18,6 +21,7 @@ from buildernet.orderflow_proxy.order import (
     OrderPriority,
     OrderSource,
 )
+from buildernet.orderflow_proxy.sending.pool import PooledConnection
 from tests.support.orderflow_delivery import BUILDER, Ledger, deliver, entry, make_brisk, url
 from tests.support.orderflow_nodes import (
     Node,
@@ -59,10 +63,47 @@ async def test_order_reaches_builder_and_peers_signed_by_this_node(tmp_path: Pat
         await until(lambda: all(node.numbers == [1] for node in nodes), "all have it")
         assert [node.signers for node in nodes] == [{key.address}] * 3
         assert other.headers[0]["X-BuilderNet-Priority"] == "medium"
-        assert int(other.headers[0]["X-BuilderNet-SentAtUs"]) > 1_700_000_000_000_000
+        for headers in (builder.headers[0], ours.batch_headers[0], other.headers[0]):
+            assert int(headers["X-BuilderNet-SentAtUs"]) > 1_700_000_000_000_000
         for peer in (BUILDER, "ours", "other"):
             await until(partial(is_settled, ledger, peer), peer)
             ledger.require_balance(peer)
+
+
+async def test_the_builder_is_written_to_first_and_holds_no_peer_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    send = PooledConnection.send
+
+    def note(self: PooledConnection, request: bytes, **given: Any) -> None:
+        written.append(self._transport.get_extra_info("peername")[1])  # type: ignore[union-attr]
+        send(self, request, **given)
+
+    monkeypatch.setattr(PooledConnection, "send", note)
+    monkeypatch.setattr(builder_module, "CONNECTIONS", 1)
+    held = asyncio.Event()
+
+    async def hold(request: web.Request) -> None:
+        if request.method == "POST":
+            await held.wait()
+
+    async with (
+        running(Node(answer=hold)) as builder,
+        running(Node()) as peer,
+        deliver(tmp_path, entry("peer", peer), builder_endpoint=url(builder)) as (run, ledger, _),
+    ):
+        assert run.delivery._builder is not None
+        for link in (run.delivery._builder.link, run.peers.links["peer"]):
+            await until(partial(getattr, link, "reachable"))
+        run.delivery.submit(make_order(1))
+        assert written == [builder.port, peer.port]
+        await until(lambda: ledger.delivered("peer") == 1)
+        run.delivery.submit(make_order(2))  # the builder's only connection is busy
+        await until(lambda: peer.numbers == [1, 2])
+        assert builder.numbers == []
+        held.set()
+        await until(lambda: builder.numbers[-1:] == [2])
 
 
 async def test_order_of_a_peer_goes_to_the_builder_alone(tmp_path: Path) -> None:

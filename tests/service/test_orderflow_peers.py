@@ -116,7 +116,11 @@ async def test_unchanged_peer_keeps_its_connections_and_removed_ones_go() -> Non
             await hub.refreshed()
         assert len(stays.connections) == 1
         hub.entries = [entry("stays", stays, certificate), {"name": "broken"}]
+        leaving = run.peers.links["leaves"]
         await until(lambda: len(run.peers.links) == 1)
+        assert leaving.is_empty
+        assert ledger.series("leaves") == set(), "or a hub could make new ones without end"
+        assert len(ledger.series("stays")) > 10
         assert run.peers.links["stays"] is link
         run.delivery.submit(make_order(9))
         await until(lambda: stays.numbers[-1:] == [9])

@@ -8,7 +8,6 @@ import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -52,6 +51,9 @@ async def sender(*arguments: str, **environment: str) -> AsyncIterator[tuple[str
         "--listen-address=127.0.0.1:0",
         "--metrics-addr=127.0.0.1:0",
         "--log-json=false",
+        "--log-service=sender",
+        "--log-uid",
+        "--pprof=true",
         *arguments,
         env={**os.environ, **environment},
         stderr=asyncio.subprocess.PIPE,
@@ -95,7 +97,7 @@ async def test_orders_reach_every_node_signed_by_the_sender() -> None:
         running(Node(sharing=False, answer=keep), certificate=certificate) as other,
         aiohttp.ClientSession() as client,
     ):
-        hub.entries = [
+        entries: list[dict[str, Any]] = [
             {"name": "broken", "ip": 7},
             {
                 "name": "ours",
@@ -107,8 +109,18 @@ async def test_orders_reach_every_node_signed_by_the_sender() -> None:
             f"--builder-confighub-endpoint=http://127.0.0.1:{hub_node.port}",
             ORDERFLOW_SIGNER_KEY=KEY,
         ) as (url, metrics):
+            async with client.post(url, json=bundle(0)) as answer:  # nobody would get it
+                assert answer.status == 503
+                assert answer.headers["Retry-After"] == "1"
+                error = (await answer.json())["error"]
+                assert error["message"] == "no node is known, try again"
+            async with client.get(f"{metrics}/metrics") as answer:
+                assert "orderflow_proxy_sender_orders_refused_total 1.0" in await answer.text()
+            hub.entries = entries
 
             async def peers() -> bool:
+                async with client.post(f"{metrics}/update_peers"):
+                    pass
                 async with client.get(f"{url}/readyz") as answer:
                     return answer.status == 200
 
@@ -147,27 +159,31 @@ async def test_orders_reach_every_node_signed_by_the_sender() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "message"),
+    ("environment", "arguments", "message"),
     [
-        ({}, "no key"),
+        ({}, [], "there is no key"),
+        ({}, [f"--orderflow-signer-key={KEY}"], "shows the key to everybody"),
+        ({}, ["--orderflow-signer-key", KEY, "--log-uid"], "shows the key to everybody"),
         (
             {
                 "ORDERFLOW_SIGNER_KEY": "0xfb5ad18432422a84514f71d63b45edf5"
                 "1165d33bef9c2bd60957a48d4c4cb68e"
             },
+            [],
             "everybody knows",
         ),
-        ({"ORDERFLOW_SIGNER_KEY": "0x12"}, ""),
+        ({"ORDERFLOW_SIGNER_KEY": "0x1234"}, [], "a signing key is 64 hexadecimal digits"),
     ],
 )
 async def test_sender_without_a_key_of_its_own_does_not_start(
-    environment: dict[str, str], message: str, tmp_path: Path
+    environment: dict[str, str], arguments: list[str], message: str
 ) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "buildernet.orderflow_proxy",
         "sender",
+        *arguments,
         env={**os.environ, **environment},
         stderr=asyncio.subprocess.PIPE,
     )
@@ -175,5 +191,5 @@ async def test_sender_without_a_key_of_its_own_does_not_start(
     assert process.returncode in (1, 2)
     assert message in err.decode()
     assert "Traceback" not in err.decode()
-    for secret in environment.values():
+    for secret in (*environment.values(), KEY):
         assert secret not in err.decode()

@@ -46,6 +46,15 @@ class Ledger:
                         found[labels["reason"]] = int(sample.value)
         return found
 
+    def series(self, peer: str) -> set[str]:
+        """Names of the series about one destination."""
+        return {
+            sample.name
+            for metric in self._registry.collect()
+            for sample in metric.samples
+            if sample.labels.get("peer") == peer
+        }
+
     def refused(self, reason: str) -> int:
         """How many entries of lists were refused for a reason."""
         name = "orderflow_proxy_peer_entries_refused_total"

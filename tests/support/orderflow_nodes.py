@@ -121,6 +121,7 @@ class Node:
     """Asked first about every request; None from it goes on as usual."""
     signers: set[Address] = field(default_factory=set)
     headers: list[dict[str, str]] = field(default_factory=list)
+    batch_headers: list[dict[str, str]] = field(default_factory=list)
     port: int = 0
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -134,6 +135,7 @@ class Node:
         if request.path == share.PATH:
             if not self.sharing:
                 return web.Response(status=404, text="no such path")
+            self.batch_headers.append(dict(request.headers))
             return self._share(body)
         self.headers.append(dict(request.headers))
         self.signers.add(verify_body(request.headers.get("X-Flashbots-Signature"), body))

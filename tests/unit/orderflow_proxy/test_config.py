@@ -12,6 +12,7 @@ from buildernet.base.flags import add_flags, overrides
 from buildernet.orderflow_proxy import cli
 from buildernet.orderflow_proxy.config import ENVIRONMENT_PREFIX, ReceiverConfig
 from buildernet.orderflow_proxy.flags import RECEIVER
+from buildernet.orderflow_proxy.sender_config import SENDER
 
 PAGE = Path(__file__).parents[3] / "docs/services/orderflow-proxy.md"
 
@@ -69,9 +70,12 @@ def test_two_names_of_one_setting_must_agree():
         load([], {"USER_LISTEN_ADDR": "127.0.0.1:1", "LOCAL_LISTEN_ADDR": "127.0.0.1:2"})
 
 
-def test_every_flag_and_variable_is_documented():
-    page = PAGE.read_text()
-    names = {name for flag in RECEIVER for name in (*flag.names, *flag.variables)}
+@pytest.mark.parametrize(
+    ("flags", "file"), [(RECEIVER, PAGE), (SENDER, PAGE.with_name("orderflow-sender.md"))]
+)
+def test_every_flag_and_variable_is_documented(flags, file):
+    page = file.read_text()
+    names = {name for flag in flags for name in (*flag.names, *flag.variables)}
     assert sorted(name for name in names if f"`{name}`" not in page) == []
 
 
@@ -86,6 +90,7 @@ def test_every_flag_and_variable_is_documented():
         ("archive.resume_below_mb", "2000"),
         ("archive.form", "xml"),
         ("limits.max_body_bytes", "0"),
+        ("limits.max_txs_per_bundle", "101"),
         ("limits.orders_per_second", "-1"),
         ("limits.duplicate_capacity", "0"),
     ],
@@ -93,6 +98,43 @@ def test_every_flag_and_variable_is_documented():
 def test_what_cannot_be_is_refused(key, value):
     with pytest.raises(ConfigError):
         config.load(ReceiverConfig, overrides={key: value})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "builder.endpoint",
+        "builder.ready_endpoint",
+        "builder.rpc_endpoint",
+        "peering.hub_endpoint",
+        "archive.endpoint",
+    ],
+)
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8545", "ftp://127.0.0.1", "https://a..b", "https://[::1"]
+)
+def test_endpoints_are_looked_at_when_they_are_read(name, url):
+    with pytest.raises(ConfigError, match=name.replace(".", r"\.")):
+        config.load(ReceiverConfig, overrides={name: url})
+
+
+def test_a_body_that_the_archive_could_not_keep_is_not_taken():
+    given = {"limits.max_body_bytes": str(32 << 20)}
+    config.load(ReceiverConfig, overrides=given)
+    with pytest.raises(ConfigError, match=r"max_body_bytes is 33554432, with an archive at most"):
+        config.load(ReceiverConfig, overrides={**given, "archive.endpoint": "https://a"})
+
+
+def test_order_events_need_a_block_number():
+    given = {"archive.endpoint": "https://a", "archive.form": "order-events"}
+    config.load(ReceiverConfig, overrides=given)
+    with pytest.raises(ConfigError, match=r"needs builder\.rpc_endpoint"):
+        config.load(ReceiverConfig, overrides={**given, "builder.rpc_endpoint": ""})
+
+
+def test_a_wrong_value_is_said_with_where_it_may_come_from():
+    with pytest.raises(ConfigError, match=r"^flag or variable of limits\.max_body_bytes: .* 'x'$"):
+        load([], {"MAX_REQUEST_BODY_SIZE_BYTES": "x"})
 
 
 def test_hub_and_file_of_peers_exclude_one_another():

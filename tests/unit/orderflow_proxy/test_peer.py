@@ -11,6 +11,7 @@ from buildernet.ethereum.address import Address
 from buildernet.orderflow_proxy.peer import (
     MAX_LIST_BYTES,
     MAX_PEERS,
+    RESERVED_NAMES,
     PeerList,
     PeerListError,
     parse_peers,
@@ -55,6 +56,7 @@ def test_three_generations_and_evidence_are_understood() -> None:
         ("[::1]:99", ("::1", 99)),
         ("2001:db8:0::1", ("2001:db8::1", 5544)),
         ("a-b.example", ("a-b.example", 5544)),
+        ("a" * 63 + "._b.c:9", ("a" * 63 + "._b.c", 9)),
     ],
 )
 def test_places(place: str, expected: tuple[str, int]) -> None:
@@ -70,11 +72,20 @@ def test_places(place: str, expected: tuple[str, int]) -> None:
         ({"name": "a b"}, "name"),
         ({"name": "x" * 129}, "name"),
         ({"name": 'a"b\n'}, "name"),
+        *(
+            ({"name": name, "ip": "h"}, "no name for a node")
+            for name in ("Flashbots", *RESERVED_NAMES)
+        ),
         ({"name": "a"}, "no host name"),
         ({"name": "a", "ip": 7}, "ip is no text"),
         ({"name": "a", "ip": "1.2.3.4:0"}, "no host name"),
         ({"name": "a", "ip": "1.2.3.4:70000"}, "no host name"),
         ({"name": "a", "ip": "a/b"}, "no host name"),
+        ({"name": "a", "ip": "a..b"}, "no host name"),
+        ({"name": "a", "ip": "a" * 64 + ".example"}, "no host name"),
+        ({"name": "a", "ip": "-a.example"}, "no host name"),
+        ({"name": "a", "ip": "a.example."}, "no host name"),
+        ({"name": "a", "ip": "a." * 127 + "a"}, "no host name"),
         ({"name": "a", "ip": "a\r\nX: y"}, "no host name"),
         ({"name": "a", "ip": "[x]:1"}, "no address"),
         ({"name": "a", "ip": "1:2:3"}, "no host name"),
@@ -98,8 +109,7 @@ def test_a_broken_entry_is_named_and_spoils_nothing(entry: Any, reason: str) -> 
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{}", b'"x"', b"[", b'{"peer_list": {}}', b"[" * 100_000,
-     b"[" + b"1," * MAX_PEERS + b"1]"],
+    [b"", b"{}", b'"x"', b"[", b'{"peer_list": {}}', b"[" * 100_000],
 )  # fmt: skip
 def test_what_is_no_list_is_refused(body: bytes) -> None:
     with pytest.raises(PeerListError):
@@ -109,6 +119,12 @@ def test_what_is_no_list_is_refused(body: bytes) -> None:
 def test_a_list_has_a_largest_size() -> None:
     with pytest.raises(PeerListError, match="more than"):
         parse_peers(b" " * (MAX_LIST_BYTES + 1))
+
+
+def test_of_a_list_that_is_too_long_the_first_are_taken() -> None:
+    listed = parse(*({"name": f"n{number}", "ip": "h"} for number in range(MAX_PEERS + 3)))
+    assert [peer.name for peer in listed.peers] == [f"n{number}" for number in range(MAX_PEERS)]
+    assert listed.refused == ("entries 256 to 258: over 256 are not taken",)
 
 
 _json = st.recursive(

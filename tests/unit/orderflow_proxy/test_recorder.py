@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from buildernet.ethereum.address import Address
 from buildernet.net.archive_stream import OrderRecord, ReceiptRecord, parse_record
 from buildernet.orderflow_proxy import recorder as recorder_module
+from buildernet.orderflow_proxy import spool_segment
 from buildernet.orderflow_proxy.order import (
     ArchiveFullError,
     Order,
@@ -154,6 +155,18 @@ def test_what_neither_disk_nor_memory_takes_is_refused_and_counted(bench, monkey
         with pytest.raises(ArchiveFullError):
             bench.recorder.record(make_order(params=b"x" * 200))
     assert bench.value("records_lost_total") == 1
+
+
+def test_a_record_that_is_too_large_costs_nobody_else_anything(bench, monkeypatch):
+    """It was taken for a full disk, and users were refused until a restart."""
+    monkeypatch.setattr(spool_segment, "MAX_RECORD_BYTES", 300)
+    with pytest.raises(ArchiveFullError, match="at most 300"):
+        bench.recorder.record(make_order(params=b"x" * 400))
+    assert bench.value("records_lost_total") == 1
+    assert bench.value("held_bytes") == 0
+    bench.recorder.check_room()
+    bench.recorder.record(make_order())
+    assert bench.spool.waiting == 1
 
 
 async def test_little_free_space_refuses_before_it_is_none(tmp_path):

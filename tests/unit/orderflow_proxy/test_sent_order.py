@@ -25,6 +25,12 @@ def test_bundle_gets_a_version_and_loses_times_of_zero() -> None:
     assert (order.kind, order.target_block) == (OrderKind.BUNDLE, None)
 
 
+@pytest.mark.parametrize("version", [None, ""])
+def test_a_version_that_nodes_refuse_becomes_one(version: str | None) -> None:
+    order = parse("eth_sendBundle", {"txs": ["0x01"], "version": version})
+    assert json.loads(order.params)["version"] == "v1"
+
+
 @pytest.mark.parametrize(
     ("block", "expected"), [("0x64", 100), ("0x0", None), ("0x", None), (None, None)]
 )

@@ -48,7 +48,8 @@ def load(
         prefix: Start of the environment variables: `SYSTEM_API_` makes `general.listen_addr`
             readable from `SYSTEM_API_GENERAL_LISTEN_ADDR`. Empty: the environment is not read.
         environment: Normally `os.environ`.
-        overrides: Values of command-line flags by dotted key; None for a flag not given.
+        overrides: Values of command-line flags, and of the variables that go with them, by dotted
+            key; None for one that was not given.
 
     Raises:
         ConfigError: A file cannot be read, a key is unknown or missing, a value has another type
@@ -59,7 +60,7 @@ def load(
         texts.update(_from_environment(kind, prefix=prefix, environment=environment or {}))
     for key, text in (overrides or {}).items():
         if text is not None:
-            texts[key] = (f"command line, {key}", text)
+            texts[key] = (f"flag or variable of {key}", text)
     table = {} if path is None else _read(path)
     return typing.cast(_Config, _build(kind, table, where=str(path or "default"), texts=texts))
 

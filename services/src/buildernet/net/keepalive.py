@@ -12,6 +12,7 @@ Reference: RFC 9112 sections 4, 6 and 7.1.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -21,8 +22,23 @@ from buildernet.net.errors import KeptConnectionError
 MAX_HEAD_BYTES: Final = 16 * 1024
 """Status line and headers of an answer; ours have 200 bytes, a proxy adds as much."""
 
+MAX_INTERIM: Final = 8
+"""Answers of 1xx before the one that counts; one at most is of use."""
+
+MAX_CHUNKS: Final = 16_384
+"""Of one body: in chunks of 640 bytes it is still 10 MiB. A few bytes in each would cost us many
+times what they cost whoever sends them."""
+
+_LINE_END: Final = b"\r\n"
 _HEAD_END: Final = b"\r\n\r\n"
 _NO_BODY: Final = frozenset({204, 304})
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+_CHUNK_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
+_CHUNK_LINE_BYTES: Final = 10
+"""Eight digits and the line's end."""
+
+_Head = tuple[bytes, int, dict[bytes, bytes]]
+"""Version, status, headers by their names in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +67,9 @@ class KeepAliveConnection(asyncio.Protocol):
             on_lost: Called once when the connection is gone, after `Done` of a running request.
         """
         self.served = 0
-        self._max_body_bytes = max_body_bytes
+        self._reader = AnswerReader(max_body_bytes=max_body_bytes)
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
-        self._buffer = bytearray()
         self._done: Done | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._gone = False
@@ -110,15 +125,13 @@ class KeepAliveConnection(asyncio.Protocol):
         if self._done is None:
             self.abort()  # nobody asked
             return
-        self._buffer += data
         try:
-            parsed = parse_answer(self._buffer, max_body_bytes=self._max_body_bytes)
+            parsed = self._reader.feed(data)
         except KeptConnectionError as exc:
             self._fail(exc.message, False)
             return
         if parsed is not None:
             answer, keep = parsed
-            self._buffer.clear()
             self._finish(answer, keep=keep)
 
     def eof_received(self) -> None:
@@ -131,7 +144,11 @@ class KeepAliveConnection(asyncio.Protocol):
         done, self._done = self._done, None
         self._stop_timer()
         if done is not None:
-            done(KeptConnectionError(reason, reused=self.served > 0, silent=not self._buffer))
+            done(
+                KeptConnectionError(
+                    reason, reused=self.served > 0, silent=not self._reader.has_begun
+                )
+            )
         self._on_lost(self)
 
     # --- inside -------------------------------------------------------------------------------
@@ -158,40 +175,112 @@ class KeepAliveConnection(asyncio.Protocol):
             self._timer = None
 
 
-def parse_answer(data: bytes | bytearray, *, max_body_bytes: int) -> tuple[Answer, bool] | None:
-    """Read one answer.
+class AnswerReader:
+    """Reads the answers of one connection, one after the other, each byte of them once."""
 
-    Args:
-        data: Everything that arrived since the request.
-        max_body_bytes: Most bytes of its body.
+    def __init__(self, *, max_body_bytes: int) -> None:
+        """Wait for the first answer.
 
-    Returns:
-        The answer and whether the connection may carry another; None while it is incomplete.
+        Args:
+            max_body_bytes: Most bytes of a body.
+        """
+        self._limit = max_body_bytes
+        self._buffer = bytearray()
+        self._forget()
 
-    Raises:
-        KeptConnectionError: Not HTTP/1.x, over a limit, without a length, or longer than announced.
-    """
-    while True:
-        end = data.find(_HEAD_END, 0, MAX_HEAD_BYTES + len(_HEAD_END))
-        if end < 0:
-            if len(data) > MAX_HEAD_BYTES:
-                raise KeptConnectionError(f"answer's head has more than {MAX_HEAD_BYTES} bytes")
+    @property
+    def has_begun(self) -> bool:
+        """Whether a part of an answer has arrived, but not all of it."""
+        return self._head is not None or bool(self._buffer or self._interim)
+
+    def feed(self, data: bytes) -> tuple[Answer, bool] | None:
+        """Take what arrived.
+
+        Returns:
+            The answer and whether the connection may carry another; None while it is incomplete.
+
+        Raises:
+            KeptConnectionError: Not HTTP/1.x, over a limit, without a length, or longer than
+                announced. The connection is of no more use.
+        """
+        self._buffer += data
+        if self._head is None and not self._read_head():
             return None
-        head, body = bytes(data[:end]), bytes(data[end + len(_HEAD_END) :])
-        version, status, headers = _parse_head(head)
-        if status >= 200:
-            break
-        data = body  # 1xx comes before the answer
-    keep = version == b"HTTP/1.1" and headers.get(b"connection", b"").lower() != b"close"
-    content = _parse_body(body, status=status, headers=headers, limit=max_body_bytes)
-    if content is None:
-        return None
-    retry_after = headers.get(b"retry-after", b"")[:64].decode("latin-1")
-    return Answer(status, content, retry_after), keep
+        if not (self._read_chunks() if self._length is None else self._read_body(self._length)):
+            return None
+        if self._buffer:
+            raise KeptConnectionError("answer is longer than it says")
+        version, status, headers = self._head or (b"", 0, {})
+        keep = version == b"HTTP/1.1" and headers.get(b"connection", b"").lower() != b"close"
+        retry_after = headers.get(b"retry-after", b"")[:64].decode("latin-1")
+        answer = Answer(status, bytes(self._content), retry_after)
+        self._forget()
+        return answer, keep
+
+    def _forget(self) -> None:
+        self._head: _Head | None = None
+        self._length: int | None = 0
+        """Of the body; None: it comes in chunks."""
+        self._interim = 0
+        self._chunks = 0
+        self._content = bytearray()
+
+    def _read_head(self) -> bool:
+        buffer = self._buffer
+        while True:
+            end = buffer.find(_HEAD_END, 0, MAX_HEAD_BYTES + len(_HEAD_END))
+            if end < 0:
+                if len(buffer) > MAX_HEAD_BYTES:
+                    raise KeptConnectionError(f"answer's head has more than {MAX_HEAD_BYTES} bytes")
+                return False
+            head = _parse_head(bytes(buffer[:end]))
+            del buffer[: end + len(_HEAD_END)]
+            if head[1] >= 200:
+                break
+            self._interim += 1  # 1xx comes before the answer
+            if self._interim > MAX_INTERIM:
+                raise KeptConnectionError("answer never comes, only 1xx")
+        self._head, self._length = head, _body_length(head, limit=self._limit)
+        return True
+
+    def _read_body(self, length: int) -> bool:
+        if len(self._buffer) < length:
+            return False
+        self._content += self._buffer[:length]
+        del self._buffer[:length]
+        return True
+
+    def _read_chunks(self) -> bool:
+        """Take whole chunks; True after the last one."""
+        buffer, content, at = self._buffer, self._content, 0
+        try:
+            while True:
+                end = buffer.find(_LINE_END, at, at + _CHUNK_LINE_BYTES)
+                if end < 0:
+                    if len(buffer) - at >= _CHUNK_LINE_BYTES:
+                        raise KeptConnectionError("answer has an endless chunk size")
+                    return False
+                size, start = _chunk_size(bytes(buffer[at:end])), end + len(_LINE_END)
+                if len(content) + size > self._limit:
+                    raise KeptConnectionError(f"answer has more than {self._limit} bytes")
+                stop = start + size
+                if len(buffer) < stop + len(_LINE_END):
+                    return False
+                if buffer[stop : stop + len(_LINE_END)] != _LINE_END:
+                    raise KeptConnectionError("answer has a chunk without its end, or trailers")
+                content += buffer[start:stop]
+                at = stop + len(_LINE_END)
+                if not size:
+                    return True
+                self._chunks += 1
+                if self._chunks > MAX_CHUNKS:
+                    raise KeptConnectionError(f"answer has more than {MAX_CHUNKS} chunks")
+        finally:
+            del buffer[:at]
 
 
-def _parse_head(head: bytes) -> tuple[bytes, int, dict[bytes, bytes]]:
-    first, *lines = head.split(b"\r\n")
+def _parse_head(head: bytes) -> _Head:
+    first, *lines = head.split(_LINE_END)
     version, _, rest = first.partition(b" ")
     code = rest[:3]
     if version not in (b"HTTP/1.1", b"HTTP/1.0") or not code.isdigit() or rest[3:4] not in b" ":
@@ -207,58 +296,24 @@ def _parse_head(head: bytes) -> tuple[bytes, int, dict[bytes, bytes]]:
     return version, int(code), headers
 
 
-_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
-
-
-def _parse_body(
-    body: bytes, *, status: int, headers: dict[bytes, bytes], limit: int
-) -> bytes | None:
+def _body_length(head: _Head, *, limit: int) -> int | None:
+    _, status, headers = head
     if status in _NO_BODY:
-        size = 0
-    elif (coding := headers.get(b"transfer-encoding")) is not None:
+        return 0
+    coding = headers.get(b"transfer-encoding")
+    if coding is not None:
         if coding.lower() != b"chunked":
             raise KeptConnectionError(f"answer is coded as {coding[:40]!r}")
-        return _parse_chunks(body, limit=limit)
-    else:
-        text = headers.get(b"content-length", b"")
-        if not text.isdigit() or len(text) > 15:
-            raise KeptConnectionError("answer has no length")
-        size = int(text)
-    if size > limit:
+        return None
+    text = headers.get(b"content-length", b"")
+    if not text.isdigit() or len(text) > 15:
+        raise KeptConnectionError("answer has no length")
+    if (size := int(text)) > limit:
         raise KeptConnectionError(f"answer has {size} bytes, at most {limit} are taken")
-    if len(body) > size:
-        raise KeptConnectionError("answer is longer than it says")
-    return body if len(body) == size else None
+    return size
 
 
-def _parse_chunks(data: bytes, *, limit: int) -> bytes | None:
-    content = bytearray()
-    at = 0
-    while True:
-        end = data.find(b"\r\n", at)
-        if end < 0:
-            if len(data) - at > 1024:
-                raise KeptConnectionError("answer has an endless chunk size")
-            return None
-        text = data[at:end].partition(b";")[0].strip()
-        try:
-            size = int(text, 16) if text.isalnum() and len(text) <= 8 else -1
-        except ValueError:
-            size = -1
-        if size < 0:
-            raise KeptConnectionError(f"answer has the chunk size {text[:20]!r}")
-        at = end + 2
-        if size == 0:  # trailers are not sent by anyone we know: none, or refuse
-            if len(data) < at + 2:
-                return None
-            if data[at:] != b"\r\n":
-                raise KeptConnectionError("answer has trailers, or is longer than it says")
-            return bytes(content)
-        if len(content) + size > limit:
-            raise KeptConnectionError(f"answer has more than {limit} bytes")
-        if len(data) < at + size + 2:
-            return None
-        content += data[at : at + size]
-        if data[at + size : at + size + 2] != b"\r\n":
-            raise KeptConnectionError("answer has a chunk without its end")
-        at += size + 2
+def _chunk_size(text: bytes) -> int:
+    if _CHUNK_SIZE.fullmatch(text) is None:  # extensions: nobody sends them, nor trailers
+        raise KeptConnectionError(f"answer has the chunk size {text!r}")
+    return int(text, 16)

@@ -189,7 +189,7 @@ async def _listen(
     except OSError as exc:
         raise ListenError(
             f"cannot listen on {address}: {exc.strerror or exc}",
-            hint="another program may use the port; choose one with --listen-addr",
+            hint="another program may use the port; stop it, or configure another",
         ) from exc
 
 

@@ -9,14 +9,13 @@ import asyncio
 import logging
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
 import msgspec
 
-from buildernet.base.errors import ConfigError
 from buildernet.net.errors import FetchError
 from buildernet.net.fetch import read_bounded
+from buildernet.net.http_url import parse_http_url
 from buildernet.orderflow_proxy.order import DeliveryFullError, NotReadyError, Order
 from buildernet.orderflow_proxy.sending.forms import JsonRpcForm
 from buildernet.orderflow_proxy.sending.head import ChainHead
@@ -54,7 +53,7 @@ class Builder:
         Raises:
             ConfigError: The URL is no http URL.
         """
-        parts = parse_http_url(endpoint)
+        parts = parse_http_url("builder.endpoint", endpoint)
         host, port = parts.hostname or "", parts.port or 80
         self.link = Link(
             NAME,
@@ -101,7 +100,7 @@ class Builder:
         """
         url = ""
         if ready_endpoint:
-            parts = parse_http_url(ready_endpoint)
+            parts = parse_http_url("builder.ready_endpoint", ready_endpoint)
             url = parts._replace(path=parts.path.rstrip("/") or "/readyz").geturl()
         while True:
             before, self._answer = self._answer, await self._ask(session, url)
@@ -157,21 +156,3 @@ class _Number(msgspec.Struct):
 _NUMBER: Final = msgspec.json.Decoder(_Number)
 _MAX_NUMBER_BYTES: Final = 4096
 """An answer has 60 bytes."""
-
-
-def parse_http_url(text: str) -> SplitResult:
-    """Read an http URL.
-
-    Raises:
-        ConfigError: It is something else.
-    """
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or "@" in parts.netloc:
-        raise ConfigError(
-            f"{text[:80]!r} is no http URL", hint="services on this machine speak plain HTTP"
-        )
-    return parts

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from buildernet.base import command, config, logs
-from buildernet.base.flags import add_verb, overrides
+from buildernet.base.errors import UsageError
+from buildernet.base.flags import add_verb, ignored_value, overrides
 
 _EXAMPLES: Final = """\
 examples:
@@ -60,8 +61,19 @@ def _send(arguments: argparse.Namespace) -> None:
     import uvloop
 
     from buildernet.orderflow_proxy.sender import run_sender
-    from buildernet.orderflow_proxy.sender_config import SENDER, SenderConfig, load_key
+    from buildernet.orderflow_proxy.sender_config import (
+        KEY_FLAG,
+        KEY_VARIABLE,
+        SENDER,
+        SenderConfig,
+        load_key,
+    )
 
+    if ignored_value(arguments, KEY_FLAG) is not None:
+        raise UsageError(
+            f"{KEY_FLAG} shows the key to everybody on this machine",
+            hint=f"make another one and give {KEY_FLAG}-file FILE, or {KEY_VARIABLE}",
+        )
     found = overrides(arguments, SENDER, os.environ)
     if found.get("max_body_bytes") == "0":
         del found["max_body_bytes"]

@@ -10,6 +10,8 @@ from buildernet.base.errors import ConfigError
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.errors import AddressFormatError
 from buildernet.net.address import ListenAddress, require_encrypted
+from buildernet.net.http_url import parse_http_url
+from buildernet.orderflow_proxy.spool_segment import MAX_RECORD_BYTES
 
 ENVIRONMENT_PREFIX: Final = "ORDERFLOW_PROXY_"
 
@@ -20,6 +22,12 @@ _FORMS: Final = ("records", "order-events")
 
 _MAX_BODY: Final = 64 * 1024 * 1024
 """Twice the Go proxy's limit; a body and what it turns into are held in memory."""
+
+_MAX_ARCHIVED_BODY: Final = MAX_RECORD_BYTES - 4096
+"""What is added to an order, and the record around it, has under 1 KiB."""
+
+_PLAIN: Final = ("http",)
+_ANY: Final = ("http", "https")
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +215,7 @@ class Limits:
         require_ranges(
             self,
             max_body_bytes=(1024, _MAX_BODY),
-            max_txs_per_bundle=(1, 1000),
+            max_txs_per_bundle=(1, 100),
             orders_per_second=(0, 1_000_000),
             max_user_connections=(1, 65536),
             max_system_connections=(1, 65536),
@@ -239,3 +247,33 @@ class ReceiverConfig:
     archive: Archive = field(default_factory=Archive)
     limits: Limits = field(default_factory=Limits)
     logging: Logging = field(default_factory=Logging)
+
+    def __post_init__(self) -> None:
+        """Check what was not checked of endpoints, and what settings of two tables say together.
+
+        Raises:
+            ConfigError: An endpoint is no URL, or two settings do not go together.
+        """
+        builder, archive = self.builder, self.archive
+        for name, url, schemes in (
+            ("builder.endpoint", builder.endpoint, _PLAIN),
+            ("builder.ready_endpoint", builder.ready_endpoint, _PLAIN),
+            ("builder.rpc_endpoint", builder.rpc_endpoint, _ANY),
+            ("peering.hub_endpoint", self.peering.hub_endpoint, _ANY),
+            ("archive.endpoint", archive.endpoint, _ANY),
+        ):
+            if url:
+                parse_http_url(name, url, schemes=schemes)
+        if not archive.endpoint:
+            return
+        if self.limits.max_body_bytes > _MAX_ARCHIVED_BODY:
+            raise ConfigError(
+                f"limits.max_body_bytes is {self.limits.max_body_bytes}, with an archive at most"
+                f" {_MAX_ARCHIVED_BODY}",
+                hint="the archive takes no larger record",
+            )
+        if archive.form == "order-events" and not builder.rpc_endpoint:
+            raise ConfigError(
+                "archive.form order-events needs builder.rpc_endpoint",
+                hint="a raw transaction has no form there without a block number",
+            )

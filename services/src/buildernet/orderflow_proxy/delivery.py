@@ -121,7 +121,8 @@ class NodeDelivery:
         if self._builder is not None:
             self._builder.require_room(order)
         now_s = asyncio.get_running_loop().time()
-        parcel = pack(order, key=self._key, now_s=now_s, head=self._head.number())
+        head = self._head
+        parcel = pack(order, key=self._key, now_s=now_s, head=head.fresh(), last_head=head.number())
         if self._builder is not None:
             self._builder.put(parcel)
         if order.source is OrderSource.USER and self._forward:

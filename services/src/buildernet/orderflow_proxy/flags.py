@@ -194,24 +194,32 @@ _LOGGING: Final = (
     Flag(("--log-debug",), "logging.log_debug", "log every request", ("LOG_DEBUG",), boolean=True),
 )
 
-_IGNORED: Final = tuple(
-    Flag((name,), "", f"ignored: {reason}")
-    for name, reason in (
-        ("--cert-listen-addr", "attested-proxy serves the certificate"),
-        ("--cert-duration", "attested-proxy makes the certificate"),
-        ("--cert-hosts", "attested-proxy makes the certificate"),
-        ("--archive-worker-count", "the spool is sent in order by one worker"),
-        ("--log-service", "a log line names its logger"),
-        ("--tcp.small-clients", "one pool per peer"),
-        ("--tcp.big-clients", "one pool per peer"),
-    )
-) + tuple(
-    Flag((name,), "", f"ignored: {reason}", boolean=True)
-    for name, reason in (
-        ("--pprof", "Go's profiler"),
-        ("--log-uid", "a process has a systemd invocation id"),
-        ("--enable-rate-limiting", "--max-user-requests-per-second decides"),
-    )
+GO_ALONE: Final = (
+    Flag(("--log-service",), "", "ignored: a log line names its logger"),
+    Flag(("--log-uid",), "", "ignored: a process has a systemd invocation id", boolean=True),
+    Flag(("--pprof",), "", "ignored: Go's profiler", boolean=True),
+)
+"""Of both Go programs, and of no use here."""
+
+_IGNORED: Final = (
+    *GO_ALONE,
+    *(
+        Flag((name,), "", f"ignored: {reason}")
+        for name, reason in (
+            ("--cert-listen-addr", "attested-proxy serves the certificate"),
+            ("--cert-duration", "attested-proxy makes the certificate"),
+            ("--cert-hosts", "attested-proxy makes the certificate"),
+            ("--archive-worker-count", "the spool is sent in order by one worker"),
+            ("--tcp.small-clients", "one pool per peer"),
+            ("--tcp.big-clients", "one pool per peer"),
+        )
+    ),
+    Flag(
+        ("--enable-rate-limiting",),
+        "",
+        "ignored: --max-user-requests-per-second decides",
+        boolean=True,
+    ),
 )
 
 RECEIVER: Final = (

@@ -21,6 +21,7 @@ from buildernet.base.errors import BuildernetError
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.errors import AddressFormatError
 from buildernet.net.errors import PinError
+from buildernet.net.http_url import HOST_NAME
 from buildernet.net.pinning import PinnedPeer
 
 SYSTEM_PORT: Final = 5544
@@ -32,11 +33,14 @@ MAX_LIST_BYTES: Final = 32 << 20
 MAX_PEERS: Final = 256
 """BuilderNet has under ten nodes; each peer costs a queue and connections."""
 
+RESERVED_NAMES: Final = frozenset({"builder", "flashbots", "sender", "user-request"})
+"""Who else orders come from or go to, in metrics, logs and the archive; and what Flashbots may do
+is decided by that name."""
+
 MAX_NAME_CHARS: Final = 128
 """A name is a label of the metrics and stands in logs."""
 
 _NAME: Final = re.compile(f"[!-~]{{1,{MAX_NAME_CHARS}}}", re.ASCII)
-_HOST: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?", re.ASCII)
 _HOST_PORT: Final = re.compile(r"(.+):([0-9]{1,5})", re.ASCII)
 _MAX_PORT: Final = 65535
 
@@ -102,7 +106,7 @@ def parse_peers(body: bytes, *, allow_plain: bool = False) -> PeerList:
         allow_plain: Whether an entry may say `"plain_http": true`.
 
     Raises:
-        PeerListError: It is no JSON array, or over `MAX_LIST_BYTES` or `MAX_PEERS`.
+        PeerListError: It is no JSON array, or over `MAX_LIST_BYTES`.
     """
     if len(body) > MAX_LIST_BYTES:
         raise PeerListError(f"list of peers has more than {MAX_LIST_BYTES} bytes")
@@ -114,11 +118,9 @@ def parse_peers(body: bytes, *, allow_plain: bool = False) -> PeerList:
         entries = entries.get("peer_list")
     if not isinstance(entries, list):
         raise PeerListError("list of peers is no JSON array")
-    if len(entries) > MAX_PEERS:
-        raise PeerListError(f"list of peers has {len(entries)} entries, at most {MAX_PEERS}")
     peers: dict[str, Peer] = {}
     refused = []
-    for index, entry in enumerate(entries):
+    for index, entry in enumerate(entries[:MAX_PEERS]):
         try:
             peer = _parse_entry(entry, allow_plain=allow_plain)
             if peer.name in peers:
@@ -126,6 +128,8 @@ def parse_peers(body: bytes, *, allow_plain: bool = False) -> PeerList:
             peers[peer.name] = peer
         except BuildernetError as exc:
             refused.append(f"entry {index}: {exc}")
+    if len(entries) > MAX_PEERS:  # a list that is refused whole would shut out every new node
+        refused.append(f"entries {MAX_PEERS} to {len(entries) - 1}: over {MAX_PEERS} are not taken")
     return PeerList(tuple(peers.values()), tuple(refused))
 
 
@@ -136,6 +140,8 @@ def _parse_entry(entry: Any, *, allow_plain: bool) -> Peer:
     name = entry.get("name")
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise PeerEntryError("name is not 1 to 128 printable characters without spaces")
+    if name.lower() in RESERVED_NAMES:
+        raise PeerEntryError(f"{name} is no name for a node")
     proxy, instance = _service(entry, "orderflow_proxy"), _service(entry, "instance")
     place = _text(entry, "dns_name") or _text(entry, "ip") or _text(entry, "ip_address")
     host, port = _parse_place(place, name=name)
@@ -202,6 +208,10 @@ def _parse_place(text: str, *, name: str) -> tuple[str, int]:
             host = str(ipaddress.ip_address(host))
     except ValueError:
         host = ""
-    if not 0 < port <= _MAX_PORT or (not is_address and _HOST.fullmatch(host) is None) or not host:
+    if (
+        not 0 < port <= _MAX_PORT
+        or (not is_address and HOST_NAME.fullmatch(host) is None)
+        or not host
+    ):
         raise PeerEntryError(f"{name}: {json.dumps(text[:80])} is no host name or address")
     return host, port

@@ -125,9 +125,9 @@ class PeerSet:
 
     async def close(self) -> None:
         """End every link."""
-        for name in [*self._peers]:
-            await self._remove(name)
-        self._names = {}
+        for link in self._links.values():
+            await link.close()
+        self._peers, self._links, self._names = {}, {}, {}
 
     async def review(self) -> None:
         """Ask about the peers of the last list again: evidence ages while the hub is away."""
@@ -154,9 +154,7 @@ class PeerSet:
         known, self._peers[peer.name] = self._peers.get(peer.name), peer
         link = self._links.get(peer.name)
         if not peer.can_receive:
-            if link is not None:
-                del self._links[peer.name]
-                await link.close()
+            await self._close_link(peer.name)
             if known != peer:
                 _log.warning("peer_without_certificate peer=%s: nothing is sent", peer.name)
             return
@@ -170,10 +168,17 @@ class PeerSet:
 
     async def _remove(self, name: str) -> None:
         del self._peers[name]
+        _log.info("peer_removed peer=%s dropped=%d", name, await self._close_link(name))
+
+    async def _close_link(self, name: str) -> int:
+        """End a link if there is one; return how many orders waited there."""
         link = self._links.pop(name, None)
-        if link is not None:
-            await link.close()
-        _log.info("peer_removed peer=%s", name)
+        if link is None:
+            return 0
+        waited = len(link.outbox)
+        await link.close()
+        self._metrics.forget(name)
+        return waited
 
     def _new_link(self, peer: Peer) -> Link:
         return Link(

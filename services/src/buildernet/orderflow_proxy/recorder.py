@@ -25,6 +25,7 @@ from buildernet.orderflow_proxy.spool import (
     SpoolFullError,
     sync_descriptors,
 )
+from buildernet.orderflow_proxy.spool_segment import RecordTooLargeError, require_size
 
 HELD_BYTES: Final = 32 << 20
 """In memory while the disk refuses: an order of the largest size and what peers send meanwhile."""
@@ -132,10 +133,16 @@ class ArchiveRecorder:
         """See `Recorder`.
 
         Raises:
-            ArchiveFullError: Neither disk nor memory has room.
+            ArchiveFullError: Neither disk nor memory has room, or no record may be as large.
         """
         record = to_record(order, head=self._head())
         data = encode_record(record)
+        try:
+            require_size(data)
+        except RecordTooLargeError as exc:  # no fault of the disk: nobody waits for it
+            self._lost.inc()
+            _log.error("archive_record_lost reason=%s", exc)
+            raise ArchiveFullError(exc.message) from exc
         if self._held or not self._append(data):
             self._hold(data)
         self._recorded[type(record)].inc()

@@ -7,10 +7,12 @@ only its own network may reach it.
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
+from prometheus_client import Counter
 
 from buildernet.ethereum.signature import SigningKey
 from buildernet.net import jsonrpc
@@ -22,9 +24,10 @@ from buildernet.net.metrics import HttpMetrics
 from buildernet.net.metrics import metrics as show_metrics
 from buildernet.net.server import Site, bare_application, serve_sites
 from buildernet.orderflow_proxy.delivery import DeliverySettings, Running, delivering
+from buildernet.orderflow_proxy.errors import BusyError
 from buildernet.orderflow_proxy.hub import PeerListKind
 from buildernet.orderflow_proxy.order import OrderPriority
-from buildernet.orderflow_proxy.rpc import read_priority
+from buildernet.orderflow_proxy.rpc import Reply, read_priority
 from buildernet.orderflow_proxy.sender_config import SenderConfig
 from buildernet.orderflow_proxy.sent_order import parse_sent
 
@@ -39,6 +42,10 @@ _IDLE_S: Final = 3600.0
 _REQUEST_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
+
+
+class NoNodesError(BusyError):
+    """No node is known that an order could be sent to; it may be sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +64,21 @@ def build_sender(config: SenderConfig, running: Running, *, http: HttpMetrics) -
         running: Delivers.
         http: Metrics, in the registry that the delivery's are in.
     """
+    refused = Counter(
+        f"{SERVICE}_sender_orders_refused",
+        "Orders refused because no node is known.",
+        registry=http.registry,
+    )
 
     async def post(request: web.Request) -> web.Response:
         priority = read_priority(request.headers) or OrderPriority.MEDIUM
-        body = answer_orders(await request.read(), running, priority=priority)
-        return web.Response(body=body, content_type="application/json")
+        reply = answer_orders(
+            await request.read(), running, priority=priority, on_refused=refused.inc
+        )
+        headers = {} if reply.error is None else {"Retry-After": "1"}
+        return web.Response(
+            status=reply.status, body=reply.body, content_type="application/json", headers=headers
+        )
 
     async def ready(_request: web.Request) -> web.Response:
         if running.peers.links:
@@ -89,18 +106,26 @@ def build_sender(config: SenderConfig, running: Running, *, http: HttpMetrics) -
     return SenderApps(orders, shown)
 
 
-def answer_orders(body: bytes, running: Running, *, priority: OrderPriority) -> bytes:
-    """Queue the orders of one body and return the body of the answer: null for each that is queued.
+def answer_orders(
+    body: bytes,
+    running: Running,
+    *,
+    priority: OrderPriority,
+    on_refused: Callable[[], None],
+) -> Reply:
+    """Queue the orders of one body and return the answer: null for each that is queued.
 
     Args:
         body: A JSON-RPC request or a batch of them.
         running: Delivers.
         priority: The class of all of them.
+        on_refused: Called for each order that nobody would get.
     """
     try:
         requests = jsonrpc.parse_requests(body)
     except JsonRpcError as exc:
-        return encode_error(exc.request_id, exc)
+        return Reply(200, encode_error(exc.request_id, exc))
+    no_nodes = None if running.peers.links else NoNodesError("no node is known, try again")
 
     def answer(request: jsonrpc.Request) -> bytes:
         number: RequestId = request.id
@@ -111,14 +136,19 @@ def answer_orders(body: bytes, running: Running, *, priority: OrderPriority) -> 
                 priority=priority,
                 received_at_us=time.time_ns() // 1000,
             )
+            if no_nodes is not None:
+                on_refused()
+                raise no_nodes
             running.delivery.submit(order)
         except JsonRpcError as exc:
             return encode_error(number, exc)
         return encode_result(number, None)
 
     if isinstance(requests, jsonrpc.Request):
-        return answer(requests)
-    return jsonrpc.encode_batch([answer(request) for request in requests])
+        answers = answer(requests)
+    else:
+        answers = jsonrpc.encode_batch([answer(request) for request in requests])
+    return Reply(200 if no_nodes is None else no_nodes.status, answers, no_nodes)
 
 
 async def run_sender(config: SenderConfig, key: SigningKey) -> None:

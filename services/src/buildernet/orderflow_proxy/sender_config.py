@@ -11,8 +11,12 @@ from buildernet.base.errors import ConfigError
 from buildernet.base.flags import Flag
 from buildernet.ethereum.signature import SigningKey
 from buildernet.net.address import ListenAddress
+from buildernet.net.http_url import parse_http_url
+from buildernet.orderflow_proxy.flags import GO_ALONE
 
 KEY_VARIABLE: Final = "ORDERFLOW_SIGNER_KEY"
+KEY_FLAG: Final = "--orderflow-signer-key"
+"""Of the Go sender; known here so that it can be refused without its value."""
 
 _MAX_BODY: Final = 64 * 1024 * 1024
 
@@ -51,6 +55,7 @@ class SenderConfig:
         Raises:
             ConfigError: A value is out of its range.
         """
+        parse_http_url("hub_endpoint", self.hub_endpoint, schemes=("http", "https"))
         ListenAddress.parse(self.listen_addr)
         ListenAddress.parse(self.metrics_addr)
         require_ranges(
@@ -101,6 +106,8 @@ SENDER: Final = (
     ),
     Flag(("--log-json",), "log_json", "log as JSON", ("LOG_JSON",), boolean=True),
     Flag(("--log-debug",), "log_debug", "log every request", ("LOG_DEBUG",), boolean=True),
+    Flag((KEY_FLAG,), "", "refused: a key on the command line is everybody's to read"),
+    *GO_ALONE,
 )
 
 

@@ -68,7 +68,8 @@ def parse_sent(method: str, param: bytes, *, priority: OrderPriority, received_a
         for name in _TIMES:
             if fields.get(name) == 0:
                 del fields[name]
-        fields.setdefault("version", DEFAULT_VERSION)
+        if not fields.get("version"):  # null and "" are refused by every node
+            fields["version"] = DEFAULT_VERSION
         param = msgspec.json.encode(fields)
     replacement = _read(_replacement, fields)
     if kind is OrderKind.BUNDLE and replacement is not None and not fields.get("txs"):

@@ -39,6 +39,7 @@ from buildernet.orderflow_proxy.spool_segment import (
     parse_frames,
     parse_position,
     parse_segment,
+    require_size,
 )
 
 SEGMENT_BYTES: Final = 16 << 20
@@ -58,7 +59,7 @@ class SpoolError(BuildernetError):
 
 
 class SpoolFullError(BuildernetError):
-    """A record cannot be kept; nothing of it was."""
+    """A record cannot be kept now; nothing of it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +138,10 @@ class Spool:
         """Keep a record; the kernel has it when this returns.
 
         Raises:
-            SpoolFullError: The limit or the disk is reached, or the record is too large.
+            SpoolFullError: The limit or the disk is reached.
+            RecordTooLargeError: See there.
         """
-        if len(record) > MAX_RECORD_BYTES:
-            raise SpoolFullError(f"a record of {len(record)} bytes, at most {MAX_RECORD_BYTES}")
+        require_size(record)
         frame = encode_frame(self._stream, self._next_number, record)
         if self.used_bytes + len(frame) + HEADER_BYTES > self.max_bytes:
             raise SpoolFullError(f"the spool is full with {self.used_bytes} bytes")

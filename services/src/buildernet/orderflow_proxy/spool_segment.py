@@ -12,6 +12,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
+from buildernet.base.errors import BuildernetError
 from buildernet.net.archive_stream import MAX_BATCH_BYTES, STREAM_BYTES
 
 MAX_RECORD_BYTES: Final = MAX_BATCH_BYTES - 4096
@@ -27,6 +28,10 @@ _CRC: Final = struct.Struct("<I")
 HEADER_BYTES: Final = _HEADER.size + _CRC.size
 FRAME_BYTES: Final = _FRAME.size
 """In front of each payload."""
+
+
+class RecordTooLargeError(BuildernetError):
+    """A record can never be kept: it has more than `MAX_RECORD_BYTES`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +144,9 @@ def _unsealed(data: bytes, size: int) -> bytes | None:
         return None
     body = data[:size]
     return body if _CRC.unpack(data[size:])[0] == zlib.crc32(body) else None
+
+
+def require_size(record: bytes) -> None:
+    """Raise `RecordTooLargeError` if no spool takes a record as large."""
+    if len(record) > MAX_RECORD_BYTES:
+        raise RecordTooLargeError(f"a record of {len(record)} bytes, at most {MAX_RECORD_BYTES}")

@@ -135,6 +135,65 @@ def test_what_comes_back_to_a_slot_that_has_a_newer_one_is_superseded() -> None:
     assert box.take_all() == [2]
 
 
+def test_a_cancellation_stays_until_what_fills_its_slot_is_sent() -> None:
+    """The order that was cancelled may be there already, and the one after it may expire."""
+    box = Box()
+    box.put(cancellation(1, uuid=5))
+    box.put(make_order(2, uuid=5, target_block=60))
+    box.box.sweep(now_s=0, head=60)
+    assert box.dropped == [(2, DropReason.EXPIRED)]
+    assert box.take_all() == [1]
+
+
+def test_a_cancellation_that_comes_back_stays_and_goes_before_its_successor() -> None:
+    box = Box()
+    box.put(cancellation(1, uuid=5))
+    sent = box.take()
+    box.put(make_order(2, uuid=5))
+    box.put(make_order(3, uuid=5))  # takes the place of the second alone
+    box.box.put_back(sent, not_before_s=5.0)
+    assert box.dropped == [(2, DropReason.SUPERSEDED)]
+    assert box.box.take(now_s=4, head=None) is None
+    again = box.take(now_s=5)
+    assert number(again.parcel) == 1
+    assert box.box.take(now_s=5, head=None) is None
+    box.box.settle(again)
+    assert box.take_all() == [3]
+
+
+def test_a_newer_cancellation_takes_the_place_of_everything_that_waits() -> None:
+    box = Box()
+    box.put(cancellation(1, uuid=5))
+    box.put(make_order(2, uuid=5))
+    box.put(cancellation(3, uuid=5))
+    assert box.dropped == [(1, DropReason.SUPERSEDED), (2, DropReason.SUPERSEDED)]
+    assert box.take_all() == [3]
+
+
+@pytest.mark.parametrize("kind", [OrderKind.BUNDLE, OrderKind.CANCELLATION])
+def test_what_is_being_sent_keeps_its_room(kind: OrderKind) -> None:
+    box = Box()
+    for index in range(4):
+        box.put(make_order(index, kind=kind))
+    sent = [box.take(), box.take()]
+    assert not box.box.has_room(make_order(4, kind=kind))
+    for ticket in sent:
+        box.box.put_back(ticket)
+    assert box.dropped == []
+    box.box.settle(box.take())
+    assert box.box.has_room(make_order(4, kind=kind))
+
+
+def test_room_of_what_is_being_sent_counts_in_bytes() -> None:
+    box = Box()
+    box.put(make_order(1, size=1500))
+    box.box.settle(box.take())
+    box.put(make_order(2, size=1500))
+    box.take()
+    assert not box.box.has_room(make_order(3, size=1500))
+    assert box.box.size_bytes == 0
+
+
 def test_a_lower_nonce_does_not_replace_a_higher_one() -> None:
     box = Box()
     newer = make_order(9, uuid=5)
@@ -196,11 +255,13 @@ def test_every_order_is_taken_once_or_dropped_once(
     actions: list[tuple[str, int, str, bool]],
 ) -> None:
     box, flying, done, put, now = Box(), list[Ticket](), list[int](), 0, 0.0
+    came = list[tuple[int, bool]]()
     for action, slot, priority, cancels in actions:
         now += 0.5
         if action == "put":
             kind = OrderKind.CANCELLATION if cancels else OrderKind.BUNDLE
             box.put(make_order(put, uuid=slot or None, kind=kind, priority=OrderPriority(priority)))
+            came.append((slot, cancels))
             put += 1
         elif action == "take" and (ticket := box.box.take(now_s=now, head=None)) is not None:
             slots = [t.parcel.slot for t in flying if t.parcel.slot is not None]
@@ -225,3 +286,6 @@ def test_every_order_is_taken_once_or_dropped_once(
         done.append(number(ticket.parcel))
     everything = sorted(done + [index for index, _ in box.dropped])
     assert everything == list(range(put))
+    for index, reason in box.dropped:
+        if reason is DropReason.SUPERSEDED and came[index][1]:
+            assert came[index] in came[index + 1 :]  # a newer cancellation of its slot

@@ -217,7 +217,12 @@ class NodeForm:
         if alone and (not self.is_sharing or tickets[0].size > MAX_SHARED_BYTES):
             return self._json_rpc.encode(tickets)
         body = self._encoder.encode(tuple(ticket.parcel for ticket in tickets))
-        data = b"%bContent-Length: %d\r\n\r\n%b" % (self._head, len(body), body)
+        data = b"%bX-BuilderNet-SentAtUs: %d\r\nContent-Length: %d\r\n\r\n%b" % (
+            self._head,
+            time_ns() // 1000,
+            len(body),
+            body,
+        )
         return Request(data, lambda answer: self._judge(answer, alone=alone))
 
     def _judge(self, answer: Answer, *, alone: bool) -> Judgement:

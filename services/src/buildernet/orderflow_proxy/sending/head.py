@@ -2,8 +2,8 @@
 """The number of the newest block: asked from the node's own execution client, kept between answers.
 
 Orders are retried until their block has passed, so somebody has to know which block is next. While
-the client does not answer, the head is carried forward by the clock: a block every 12 s at most.
-Being a block late costs a useless request; being early would lose an order, so it errs late.
+the client does not answer, nobody does: slots are missed. Then time alone ends an order. Being late
+costs a useless request; being early would lose an order, so it errs late.
 """
 
 import asyncio
@@ -19,8 +19,11 @@ SECONDS_PER_BLOCK: Final = 12.0
 POLL_S: Final = 1.0
 """A head that is a second old keeps an order a second too long in a queue."""
 
+FRESH_S: Final = SECONDS_PER_BLOCK
+"""A younger answer is at most one block behind."""
+
 FORGET_S: Final = 600.0
-"""After so long without an answer the carried head means nothing: slots may have been missed."""
+"""After so long without an answer the last one says nothing about how far a block is away."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,24 +41,22 @@ class ChainHead:
         """
         self._clock = clock
         self._number: int | None = None
-        self._changed_s = 0.0
         self._answered_s = 0.0
 
     def learn(self, number: int) -> None:
         """Take an answer; a lower number (a reorganisation, another client) is taken too."""
-        now = self._clock()
-        if number != self._number:
-            self._number, self._changed_s = number, now
-        self._answered_s = now
+        self._number, self._answered_s = number, self._clock()
 
     def number(self) -> int | None:
-        """Return the newest block as far as known; None before the first answer or long after."""
-        if self._number is None:
-            return None
-        silent_s = self._clock() - self._answered_s
-        if silent_s > FORGET_S:
-            return None
-        return self._number + int(silent_s // SECONDS_PER_BLOCK)
+        """Return the last answer; None before the first one or `FORGET_S` later."""
+        return self._within(FORGET_S)
+
+    def fresh(self) -> int | None:
+        """Return the newest block; None while the client is silent."""
+        return self._within(FRESH_S)
+
+    def _within(self, seconds: float) -> int | None:
+        return self._number if self._clock() - self._answered_s <= seconds else None
 
     async def follow(
         self,

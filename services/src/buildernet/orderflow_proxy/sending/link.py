@@ -36,7 +36,8 @@ class LinkTimes:
     connect_s: float = 5.0
     """TCP and TLS handshake across the world take under a second."""
     answer_s: float = 10.0
-    """As the Go proxy; the sharing protocol gives a receiver 60 s that no order has."""
+    """As the Go proxy. The sharing protocol's 60 s are the most a receiver may take; an order does
+    not live that long, and sent again it is a duplicate there."""
 
 
 class Link:
@@ -115,7 +116,7 @@ class Link:
 
     def sweep(self) -> None:
         """Drop what is over; called at each new block and now and then."""
-        self.outbox.sweep(now_s=_now_s(), head=self.head.number())
+        self.outbox.sweep(now_s=_now_s(), head=self.head.fresh())
 
     def retarget(self, target: Target, form: Form) -> None:
         """Go elsewhere, or expect another certificate; what waits stays, connections do not."""
@@ -177,7 +178,7 @@ class Link:
         )
 
     def _take_batch(self, now: float) -> list[Ticket]:
-        head, batch, size = self.head.number(), list[Ticket](), 0
+        head, batch, size = self.head.fresh(), list[Ticket](), 0
         while len(batch) < self.form.max_orders:
             ticket = self.outbox.take(now_s=now, head=head)
             if ticket is None:

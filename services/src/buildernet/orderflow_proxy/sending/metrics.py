@@ -84,6 +84,12 @@ class DeliveryMetrics:
             "reason",
         )
 
+    def forget(self, peer: str) -> None:
+        """Remove the series of a destination: a hub could name new ones without end."""
+        for metric in vars(self).values():
+            if "peer" in metric._labelnames:  # it has no public name
+                metric.remove_by_labels({"peer": peer})
+
 
 class DestinationMetrics:
     """The metrics of one destination, looked up once."""

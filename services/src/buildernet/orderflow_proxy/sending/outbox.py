@@ -2,9 +2,13 @@
 """The queue of one destination: bounded per class, one order per slot, nothing lost unsaid.
 
 Four lanes, emptied in this order: cancellations, high, medium, low. Each has its own limits, so a
-flood in one costs the others nothing, and cancellations have room of their own. An order that fills
-the same slot as a waiting one (same signer and replacement uuid) takes its place; one whose slot is
-just being sent waits until that is answered, so that the two cannot overtake each other.
+flood in one costs the others nothing, and cancellations have room of their own. What is being sent
+keeps its room, so that it can always come back.
+
+An order that fills the same slot as a waiting one (same signer and replacement uuid) takes its
+place. Only a cancellation keeps its own unless a newer one comes: its successor may expire unsent,
+and the destination would go on holding what was cancelled. The orders of a slot are sent one after
+the other, each when the one before is answered, so that they cannot overtake each other.
 
 Every ticket that leaves without being delivered goes through `drop` with its reason.
 """
@@ -78,26 +82,37 @@ OUTBOX_LIMITS: Final[Mapping[Lane, LaneLimits]] = {
 class _Lane:
     """Tickets of one class: those that may go, and those held back for a time or for their slot."""
 
-    __slots__ = ("held", "limits", "ready", "size_bytes")
+    __slots__ = ("held", "limits", "ready", "size_bytes", "taken", "taken_bytes")
 
     def __init__(self, limits: LaneLimits) -> None:
         self.limits = limits
         self.ready: OrderedDict[int, Ticket] = OrderedDict()
         self.held: dict[int, Ticket] = {}
         self.size_bytes = 0
+        self.taken = 0
+        self.taken_bytes = 0
 
     def __len__(self) -> int:
         return len(self.ready) + len(self.held)
 
     def has_room(self, size: int) -> bool:
-        fits = self.size_bytes + size <= self.limits.size_bytes
-        return len(self) < self.limits.orders and fits
+        fits = self.size_bytes + self.taken_bytes + size <= self.limits.size_bytes
+        return len(self) + self.taken < self.limits.orders and fits
 
     def add(self, ticket: Ticket, *, first: bool) -> None:
         self.ready[ticket.sequence] = ticket
         if first:
             self.ready.move_to_end(ticket.sequence, last=False)
         self.size_bytes += ticket.size
+
+    def take(self, ticket: Ticket) -> None:
+        self.remove(ticket)
+        self.taken += 1
+        self.taken_bytes += ticket.size
+
+    def end(self, ticket: Ticket) -> None:
+        self.taken -= 1
+        self.taken_bytes -= ticket.size
 
     def hold(self, ticket: Ticket) -> None:
         del self.ready[ticket.sequence]
@@ -135,9 +150,8 @@ class Outbox:
         """
         self._drop = drop
         self._lanes = {lane: _Lane(limits[lane]) for lane in Lane}
-        self._newest: dict[Hashable, Ticket] = {}
-        self._sending: set[Hashable] = set()
-        self._parked: dict[Hashable, Ticket] = {}
+        self._slots: dict[Hashable, list[Ticket]] = {}
+        """The orders of each slot as they came; only the first may be sent, or is being sent."""
         self._due: list[tuple[float, int, Ticket]] = []
         self._sequence = 0
 
@@ -168,16 +182,21 @@ class Outbox:
         """Add an order behind those of its lane; makes room by dropping the lane's oldest."""
         self._sequence += 1
         ticket = Ticket(parcel, sequence=self._sequence, queued_s=now_s)
-        slot = parcel.slot
-        if slot is not None:
-            older = self._newest.get(slot)
-            if older is not None and _is_newer(older, ticket):
-                self._drop(parcel, DropReason.SUPERSEDED)
-                return
-            self._newest[slot] = ticket
-            if older is not None and self._lane(older.parcel).remove(older):
-                self._drop(older.parcel, DropReason.SUPERSEDED)
-        self._add(ticket, first=False)
+        if parcel.slot is None:
+            self._add(ticket)
+            return
+        line = self._slots.get(parcel.slot, [])
+        if any(_has_higher_nonce(older, ticket) for older in line):
+            self._drop(parcel, DropReason.SUPERSEDED)
+            return
+        for older in [*line]:
+            if _supersedes(ticket, older):
+                self._discard(older, DropReason.SUPERSEDED)
+        self._add(ticket)
+        line = self._slots.setdefault(parcel.slot, [])
+        line.append(ticket)
+        if line[0] is not ticket:
+            self._lane(parcel).hold(ticket)
 
     def put_back(self, ticket: Ticket, *, not_before_s: float | None = None) -> None:
         """Return an order that could not be sent to the front of its lane.
@@ -186,24 +205,23 @@ class Outbox:
             ticket: From `take`.
             not_before_s: Monotonic time before which it is not taken again.
         """
-        slot = ticket.parcel.slot
-        if slot is not None and self._newest.get(slot) is not ticket:
+        line = self._slots.get(ticket.parcel.slot, [])
+        if any(_supersedes(newer, ticket) for newer in line[1:]):
             self.settle(ticket)
             self._drop(ticket.parcel, DropReason.SUPERSEDED)
             return
         ticket.attempts += 1
-        if slot is not None:
-            self._sending.discard(slot)
-        self._add(ticket, first=True)
         lane = self._lane(ticket.parcel)
-        if not_before_s is not None and ticket.sequence in lane.ready:
+        lane.end(ticket)
+        lane.add(ticket, first=True)
+        if not_before_s is not None:
             lane.hold(ticket)
             heapq.heappush(self._due, (not_before_s, ticket.sequence, ticket))
 
     def take(self, *, now_s: float, head: int | None) -> Ticket | None:
         """Remove and return the next order to send, dropping those whose block has passed.
 
-        The caller ends it with `settle` or `put_back`.
+        It keeps its room until the caller ends it with `settle` or `put_back`.
         """
         while self._due and self._due[0][0] <= now_s:
             *_, ticket = heapq.heappop(self._due)
@@ -213,27 +231,15 @@ class Outbox:
                 ticket = next(iter(lane.ready.values()))
                 if ticket.parcel.is_over(now_s=now_s, head=head):
                     self._discard(ticket, DropReason.EXPIRED)
-                elif (slot := ticket.parcel.slot) is not None and slot in self._sending:
-                    lane.hold(ticket)
-                    self._parked[slot] = ticket
                 else:
-                    lane.remove(ticket)
-                    if slot is not None:
-                        self._sending.add(slot)
+                    lane.take(ticket)
                     return ticket
         return None
 
     def settle(self, ticket: Ticket) -> None:
         """End a ticket from `take` that was delivered or refused."""
-        slot = ticket.parcel.slot
-        if slot is None:
-            return
-        self._sending.discard(slot)
-        if self._newest.get(slot) is ticket:
-            del self._newest[slot]
-        parked = self._parked.pop(slot, None)
-        if parked is not None:
-            self._lane(parked.parcel).release(parked)
+        self._lane(ticket.parcel).end(ticket)
+        self._leave_slot(ticket)
 
     def sweep(self, *, now_s: float, head: int | None) -> None:
         """Drop every waiting order whose block has passed."""
@@ -257,23 +263,41 @@ class Outbox:
     def _lane(self, parcel: Parcel) -> _Lane:
         return self._lanes[_lane_of(parcel.order)]
 
-    def _add(self, ticket: Ticket, *, first: bool) -> None:
+    def _add(self, ticket: Ticket) -> None:
         lane = self._lane(ticket.parcel)
         while len(lane) and not lane.has_room(ticket.size):
             self._discard(lane.oldest(), DropReason.QUEUE_FULL)
-        lane.add(ticket, first=first)
+        lane.add(ticket, first=False)
 
     def _discard(self, ticket: Ticket, reason: DropReason) -> None:
-        if not self._lane(ticket.parcel).remove(ticket):
-            return
+        """Drop a ticket that waits; one that is being sent stays."""
+        if self._lane(ticket.parcel).remove(ticket):
+            self._leave_slot(ticket)
+            self._drop(ticket.parcel, reason)
+
+    def _leave_slot(self, ticket: Ticket) -> None:
+        """Let the next order of its slot go, if this was the one to go first."""
         slot = ticket.parcel.slot
-        if slot is not None and self._newest.get(slot) is ticket:
-            del self._newest[slot]
-        self._drop(ticket.parcel, reason)
+        if slot is None:
+            return
+        line = self._slots[slot]
+        was_first = line[0] is ticket
+        line.remove(ticket)
+        if not line:
+            del self._slots[slot]
+        elif was_first:
+            self._lane(line[0].parcel).release(line[0])
 
 
-def _is_newer(one: Ticket, other: Ticket) -> bool:
-    """Whether a ticket that came first has the higher nonce nevertheless."""
+def _supersedes(newer: Ticket, older: Ticket) -> bool:
+    return _is_cancellation(newer) or not _is_cancellation(older)
+
+
+def _is_cancellation(ticket: Ticket) -> bool:
+    return ticket.parcel.order.kind is OrderKind.CANCELLATION
+
+
+def _has_higher_nonce(one: Ticket, other: Ticket) -> bool:
     mine, theirs = one.parcel.order.replacement, other.parcel.order.replacement
     if mine is None or theirs is None or mine.nonce is None or theirs.nonce is None:
         return False

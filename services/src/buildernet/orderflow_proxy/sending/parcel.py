@@ -15,6 +15,9 @@ from buildernet.orderflow_proxy.sending.head import SECONDS_PER_BLOCK
 TRANSACTION_BLOCKS: Final = 5
 """A transaction without a block is worth trying for this many, as the Go proxy's archive says."""
 
+MISSED_S: Final = 2 * SECONDS_PER_BLOCK
+"""What is added where only time can tell: two missed slots on the way to a block."""
+
 UNKNOWN_BLOCK_S: Final = 60.0
 """How long an order is tried while nobody can say which block is being built: five blocks."""
 
@@ -48,21 +51,24 @@ class Parcel:
 
         Args:
             now_s: Monotonic time.
-            head: Number of the newest block, None when not known.
+            head: Number of the newest block, None when not known now.
         """
         if self.last_block is not None and head is not None:
             return head >= self.last_block
         return now_s >= self.deadline_s
 
 
-def pack(order: Order, *, key: SigningKey, now_s: float, head: int | None) -> Parcel:
+def pack(
+    order: Order, *, key: SigningKey, now_s: float, head: int | None, last_head: int | None = None
+) -> Parcel:
     """Serialise and sign an order, and say until when it is worth sending.
 
     Args:
         order: The order.
         key: This node's.
         now_s: Monotonic time.
-        head: Number of the newest block, None when not known.
+        head: Number of the newest block, None when not known now.
+        last_head: The newest block that was known some time ago.
     """
     body = order.encode_request()
     last_block, seconds = order.target_block, UNKNOWN_BLOCK_S
@@ -73,9 +79,10 @@ def pack(order: Order, *, key: SigningKey, now_s: float, head: int | None) -> Pa
     elif last_block is None and head is not None:
         blocks = TRANSACTION_BLOCKS if order.kind is OrderKind.TRANSACTION else 1
         last_block = head + blocks
-    if last_block is not None and head is not None:
+    known = head if head is not None else last_head
+    if last_block is not None and known is not None:
         # Should the head get lost on the way, time says it.
-        seconds = max(last_block - head, 1) * SECONDS_PER_BLOCK
+        seconds = max(last_block - known, 1) * SECONDS_PER_BLOCK + MISSED_S
     return Parcel(order, body, sign_body(key, body), last_block, now_s + seconds)
 
 

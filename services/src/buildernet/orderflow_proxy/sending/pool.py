@@ -8,12 +8,12 @@ from typing import Final
 
 from prometheus_client import Gauge
 
-from buildernet.net.errors import PinError
 from buildernet.net.keepalive import KeepAliveConnection
 from buildernet.net.pinning import PinnedPeer
+from buildernet.orderflow_proxy.share import MAX_RESPONSE_BYTES
 
-MAX_ANSWER_BYTES: Final = 1 << 20
-"""Answers have 100 bytes; the protocol would allow 10 MiB, which nobody needs."""
+MAX_ANSWER_BYTES: Final = MAX_RESPONSE_BYTES
+"""As the sharing protocol allows; ours have 100 bytes, and nothing is set aside for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class Pool:
             self._open.add(connection)
             if pinned is not None:
                 pinned.verify(transport)
-        except (OSError, TimeoutError, PinError) as exc:
+        except Exception as exc:  # whatever it is, the delay before the next attempt holds
             connection.abort()
             self._on_failure(exc)
             return
