@@ -5,7 +5,6 @@ What is promised for each fault: docs/protocols/orderflow-delivery.md, "What is 
 """
 
 import asyncio
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from tests.support.orderflow_accounts import (
 from tests.support.orderflow_load import Load, under_load, until
 from tests.support.orderflow_network import Network, NetworkNode, ask
 from tests.support.orderflow_nodes import client_der, make_certificate
+from tests.support.small_disk import fill, small_disk
 
 pytestmark = pytest.mark.interop
 
@@ -60,14 +60,8 @@ async def test_killed_proxy_owes_the_archive_nothing(whole: Network) -> None:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A small file system of its own."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(disk)]
-    mounted = subprocess.run(command, check=False, capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"needs to mount a tmpfs: {mounted.stderr!r}")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    with small_disk(tmp_path / "disk", size=DISK_BYTES) as disk:
+        yield disk
 
 
 async def test_full_disk_is_told_to_users_and_takes_no_order(whole: Network, disk: Path) -> None:
@@ -164,16 +158,6 @@ async def test_certificates_rotated_under_load_cost_no_order(whole: Network) -> 
         await load.more()
     await require_everything(load, once=False)
     assert first.proxy.rss() - memory < MAX_GROWTH_BYTES
-
-
-def fill(path: Path) -> None:
-    """Leave a disk no room."""
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 65536)
-        except OSError:
-            pass
 
 
 def take_number(whole: Network) -> int:
