@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -31,6 +30,7 @@ from tests.support.archive_process import (
     run_cli,
 )
 from tests.support.parquet import count_parquet
+from tests.support.small_disk import fill, small_disk
 
 pytestmark = pytest.mark.interop
 
@@ -227,14 +227,8 @@ async def test_an_archive_killed_under_load_has_every_record_once(tmp_path):
 @pytest.fixture
 def disk(tmp_path):
     """A small file system of its own."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)]
-    mounted = subprocess.run(command, check=False, capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"needs to mount a tmpfs: {mounted.stderr!r}")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    with small_disk(tmp_path / "disk", size=24 << 20) as disk:
+        yield disk
 
 
 @pytest.mark.slow
@@ -242,7 +236,7 @@ async def test_a_full_disk_is_told_and_nothing_is_missing_afterwards(tmp_path, d
     spool = Spool(tmp_path / "spool", max_bytes=1 << 30)
     with archive(tmp_path / "archive", data_dir=str(disk / "data")) as running:
         assert running.send(make_batch([make_record(0)], stream=b"ok" * 8))[0] == 200
-        _fill(disk / "filler")
+        fill(disk / "filler")
         large = [make_record(n, params=_incompressible(n)) for n in range(300)]
         status, headers, answer = running.send(make_batch(large, stream=b"no" * 8))
         assert (status, headers.get("Retry-After")) == (503, "30"), answer
@@ -267,15 +261,6 @@ async def _until(condition) -> None:
     async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110  (a spool has no event)
             await asyncio.sleep(0.005)
-
-
-def _fill(path: Path) -> None:
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 65536)
-        except OSError:
-            pass
 
 
 def _incompressible(number: int) -> bytes:

@@ -6,7 +6,6 @@ What is promised for each fault: docs/protocols/orderflow-delivery.md, "What is 
 
 import asyncio
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from tests.support.orderflow_accounts import (
 )
 from tests.support.orderflow_load import Load, under_load, until
 from tests.support.program import client_context
+from tests.support.small_disk import fill, small_disk
 
 pytestmark = pytest.mark.interop
 
@@ -61,14 +61,8 @@ async def test_killed_proxy_owes_the_archive_nothing(whole: Network) -> None:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A small file system of its own."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(disk)]
-    mounted = subprocess.run(command, check=False, capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"needs to mount a tmpfs: {mounted.stderr!r}")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    with small_disk(tmp_path / "disk", size=DISK_BYTES) as disk:
+        yield disk
 
 
 async def test_full_disk_is_told_to_users_and_takes_no_order(whole: Network, disk: Path) -> None:
@@ -193,16 +187,6 @@ async def test_certificate_rotated_without_a_hub_is_believed_when_it_returns(
         await asyncio.to_thread(second.proxy.start)
         await load.more()
     await require_everything(load, once=False)
-
-
-def fill(path: Path) -> None:
-    """Leave a disk no room."""
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 65536)
-        except OSError:
-            pass
 
 
 def take_number(whole: Network) -> int:

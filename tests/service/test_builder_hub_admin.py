@@ -198,6 +198,9 @@ async def test_invalid_documents_are_refused(sqlite_hub: RunningHub) -> None:
     assert (await sqlite_hub.post(path, b"{", status=400))["message"] == "invalid json"
     await sqlite_hub.post(path, b'{"a": NaN}', status=400)
     await sqlite_hub.post(path, b'"\\ud800"', status=400)
+    for number in (b"1e999", b"-1E400", b'["1", {"a": 1e999}]'):
+        await sqlite_hub.post(path, number, status=400)
+    await sqlite_hub.post("/builders/secrets/alpha", b'{"a": 1e999}', status=400)
     await sqlite_hub.post("/builders/secrets/alpha", b"[]", status=400)
     await sqlite_hub.post("/builders/activation/alpha", {"enabled": 1}, status=400)
     active = f"{ADMIN}{path}/active"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Nodes post evidence, and each learns what the others proved."""
 
+import json
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from buildernet.attestation.node import (
 from buildernet.builder_hub.credentials import parse_certificates
 from buildernet.builder_hub.measurements import build_policy, parse_posted
 from tests.support.builder_hub import (
+    API,
     REGISTERS,
     RunningHub,
     instance_headers,
@@ -77,6 +79,16 @@ async def test_nodes_verify_one_another_without_trusting_the_hub(ready: RunningH
     assert listed["max_evidence_age_seconds"] == 3600
     names = [event["event_name"] for event in await ready.get("/events?builder=alpha")]
     assert names == ["GetConfig", "TeeAttestation"]
+
+
+async def test_configuration_is_passed_on_as_it_was_sent(ready: RunningHub) -> None:
+    document = '{"a":  1.10, "b": 12345678901234567890.5, "c": "\\u00e9"}'
+    await ready.post("/builders/secrets/alpha", document.encode())
+    url, body = f"{API}{POST}", SimulatedNode().attestation_request()
+    async with ready.instance.post(url, json=body, headers=instance_headers()) as answer:
+        text = await answer.text()
+    assert document in text
+    assert json.loads(text)["configuration"] == json.loads(document)
 
 
 @pytest.mark.parametrize(
@@ -179,6 +191,25 @@ async def test_newer_evidence_replaces_the_older(ready: RunningHub) -> None:
     (shown,) = await ready.get("/attestations")
     assert shown["node_id"] == second.node_id
     assert "tee_attestation" not in shown
+
+
+async def test_older_evidence_does_not_replace_newer(hub_database: str) -> None:
+    now = [float(MINTED_AT)]
+    async with running_hub(hub_database, clock=lambda: now[0], migrated=True) as hub:
+        await hub.add_measurement()
+        await hub.add_builder()
+        late, early = SimulatedNode(timestamp=MINTED_AT + 5), SimulatedNode()
+        await hub.send(POST, late.attestation_request())
+        answer = await hub.send(POST, early.attestation_request(), status=422)
+        assert answer["message"] == "evidence of 5 s later is stored"
+        (peer,) = (await hub.ask("/peers"))["peer_list"]
+        assert peer["node_id"] == late.node_id
+        # The hub's clock was ahead when it took that, and is right again.
+        now[0] -= 60
+        early.timestamp -= 60
+        await hub.send(POST, early.attestation_request())
+        (peer,) = (await hub.ask("/peers"))["peer_list"]
+        assert peer["node_id"] == early.node_id
 
 
 async def test_node_id_belongs_to_one_builder(ready: RunningHub) -> None:

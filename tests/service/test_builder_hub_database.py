@@ -9,18 +9,35 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from buildernet.builder_hub.database import Database, parse_database_url
 from buildernet.builder_hub.errors import MigrationError, UnavailableError
 from buildernet.builder_hub.migrate import migrate, newest, version
-from buildernet.builder_hub.schema import METADATA
-from tests.support.builder_hub import RunningHub, running_hub
+from buildernet.builder_hub.schema import METADATA, REGISTRATIONS
+from tests.support.builder_hub import MRTD, RunningHub, make_config, running_hub, with_admin
 from tests.support.postgres import Postgres, running_postgres
 
 pytestmark = pytest.mark.process
 
 RECOVERY_DEADLINE_S = 20.0
+
+
+FIRST_ROWS = (
+    "INSERT INTO builders VALUES ('alpha', '1.2.3.4', 'a.x', 'production', TRUE, 1, 1, NULL)",
+    "INSERT INTO measurements VALUES "
+    """(1, 'image-1', 'dcap-tdx', '{"0": ["MRTD"]}', TRUE, 1, 1, NULL)""",
+    "INSERT INTO configurations VALUES (1, 'alpha', '{}', TRUE, 1)",
+    "INSERT INTO registrations VALUES "
+    "(1, 'alpha', 'instance', NULL, '0xold', '', TRUE, 1, FALSE, 1, 2)",
+    "INSERT INTO registrations VALUES "
+    "(2, 'alpha', 'instance', NULL, '0xnew', '', TRUE, 1, TRUE, 2, NULL)",
+    "INSERT INTO evidence VALUES (1, 'alpha', '0x01', 'dcap-tdx', 'PEM', NULL, '1.2.3.4', '0x00', "
+    "'0102', 1, 1, 1, TRUE)",
+    "INSERT INTO events VALUES (7, 'GetConfig', 'alpha', 1, 1)",
+    "INSERT INTO audit VALUES (1, 1, 'admin', '127.0.0.1', 'builder_added', 'alpha', '{}')",
+)
+"""A row of every table but `secrets`, which only a key makes, as version 0001 has them."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -60,6 +77,54 @@ async def test_migrations_make_the_schema_the_code_uses(hub_database: str) -> No
         assert differences == []
     finally:
         await database.close()
+
+
+async def test_rows_of_the_first_version_live_on(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(parse_database_url(empty_database))
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr("buildernet.builder_hub.migrate.newest", lambda: "0001")
+            assert await migrate(database) == (None, "0001")
+        async with database.transaction() as connection:
+            for statement in FIRST_ROWS:
+                await connection.execute(text(statement.replace("MRTD", MRTD)))
+        assert await migrate(database) == ("0001", newest())
+        async with database.transaction() as connection:
+            differences = await connection.run_sync(
+                lambda sync: compare_metadata(MigrationContext.configure(sync), METADATA)
+            )
+            rows = (await connection.execute(select(REGISTRATIONS))).mappings().all()
+        assert differences == []
+        assert [(row["is_active"], row["is_refused"]) for row in rows] == [
+            (False, False),
+            (True, False),
+        ]
+    finally:
+        await database.close()
+    async with running_hub(empty_database, migrated=True) as hub:
+        assert [entry["name"] for entry in await hub.get("/builders")] == ["alpha"]
+        (entry,) = await hub.ask("/builders")
+        assert entry["instance"] == {"ecdsa_pubkey_address": "0xnew"}
+        (peer,) = await hub.get("/attestations")
+        assert peer["measurement_id"] == "image-1"
+        assert await hub.ask("/configuration") == {}
+        assert [event["event_name"] for event in await hub.get("/events")] == ["GetConfig"] * 2
+        assert [record["action"] for record in await hub.get("/audit")] == ["builder_added"]
+
+
+async def test_documents_set_at_once_are_all_taken(hub_database: str) -> None:
+    """The last one wins, as with registrations; nobody is told that it contradicts."""
+    config = with_admin(make_config(), dangerously_disable_auth=True)
+    async with running_hub(hub_database, config, migrated=True) as hub:
+        await hub.add_builder()
+        for kind in ("configuration", "secrets"):
+            path = f"/builders/{kind}/alpha"
+            await asyncio.gather(*(hub.post(path, {"n": number}) for number in range(20)))
+        history = await hub.get("/builders/configuration/alpha/history")
+        assert [row["is_active"] for row in history] == [True] + [False] * 20
+        assert set(await hub.get("/builders/configuration/alpha/full")) == {"n"}
 
 
 async def test_database_of_a_newer_version_is_left_alone(hub_database: str) -> None:

@@ -22,6 +22,7 @@ from buildernet.builder_hub.builders import Builder, add_builder
 from buildernet.builder_hub.cli import main
 from buildernet.builder_hub.config import HubConfig, SecretsConfig
 from buildernet.builder_hub.documents import get_secrets, set_secrets
+from buildernet.builder_hub.migrate import newest
 from buildernet.builder_hub.running import opened
 from tests.support.builder_hub import KEYS
 from tests.support.postgres import Postgres
@@ -166,8 +167,8 @@ def test_schema_and_keys_are_commands_of_their_own(run: Run, tmp_path: Path) -> 
     (tmp_path / "keys").chmod(0o600)
     code, said = run("serve", "--config", "hub.toml", *_ANY_PORT)
     assert (code, "builder-hub migrate" in said) == (2, True)
-    assert run("migrate", "--config", "hub.toml")[1].startswith("schema None -> 0001\n")
-    assert run("migrate", "--config", "hub.toml")[1].startswith("schema 0001, as before\n")
+    assert run("migrate", "--config", "hub.toml")[1].startswith(f"schema None -> {newest()}\n")
+    assert run("migrate", "--config", "hub.toml")[1].startswith(f"schema {newest()}, as before\n")
     _, said = run("rotate-secrets", "--config", "hub.toml")
     assert said.startswith("0 documents encrypted anew\n")
 

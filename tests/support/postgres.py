@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
+import psutil
 import pytest
 
 START_DEADLINE_S: Final = 60.0
@@ -37,6 +38,8 @@ class Postgres:
 
     programs: Path
     folder: Path
+    address: str = ""
+    """Where it listens beside its socket; nowhere by default."""
     process: subprocess.Popen[bytes] | None = None
     databases: list[str] = field(default_factory=list)
 
@@ -50,7 +53,14 @@ class Postgres:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        options = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=8MB"]
+        options = [
+            "-c",
+            f"listen_addresses={self.address}",
+            "-c",
+            "fsync=off",
+            "-c",
+            "shared_buffers=8MB",
+        ]
         command = [str(self.programs / "postgres"), "-D", str(self.folder / "d")]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -71,6 +81,20 @@ class Postgres:
     def stop(self) -> None:
         """End the server, cutting its connections."""
         self._end(signal.SIGINT)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let every process of the server stand still: connections stay, and nothing answers."""
+        assert self.process is not None
+        server = psutil.Process(self.process.pid)
+        processes = [server, *server.children(recursive=True)]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
 
     def discard(self) -> None:
         """End the server at once, without the checkpoint that nobody will read."""
@@ -117,7 +141,7 @@ def find_programs() -> Path | None:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
+def running_postgres(*, address: str = "") -> Iterator[Postgres]:
     """Make a cluster and start it; skips the test when PostgreSQL is not installed."""
     programs = find_programs()
     if programs is None:
@@ -125,7 +149,7 @@ def running_postgres() -> Iterator[Postgres]:
     # Not below pytest's folder: that one is closed to other users. Short: sockets have 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     try:
-        cluster = Postgres(programs, folder)
+        cluster = Postgres(programs, folder, address)
         cluster.sockets.mkdir()
         if os.geteuid() == 0:
             nobody = pwd.getpwnam(_USER)

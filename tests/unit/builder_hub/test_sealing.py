@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +85,38 @@ def test_key_file_is_made_once_and_for_its_owner(tmp_path: Path) -> None:
         load_keys(path)
     with pytest.raises(SealError, match="cannot read"):
         load_keys(tmp_path / "none")
+
+
+def test_key_file_is_on_the_disk_before_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a loss of power takes the key, and with it the secrets that were stored meanwhile."""
+    path, synced = tmp_path / "keys", []
+
+    def fsync(descriptor: int) -> None:
+        name = Path(f"/proc/self/fd/{descriptor}").readlink()
+        synced.append((name, name.is_file() and name.read_text(), path.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    made = create_key_file(path)
+    (file, content, was_there), (folder, _, is_there) = synced
+    assert file.parent == folder == tmp_path
+    assert isinstance(content, str)
+    assert parse_keys(content).challenge_key() == made.challenge_key()
+    assert (was_there, is_there) == (False, True)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_key_file_that_cannot_be_written_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fsync(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(SealError, match="No space left"):
+        create_key_file(tmp_path / "keys")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_new_keys_differ() -> None:

@@ -6,7 +6,7 @@ Reference: specs/services.md section 4.4; the lists and deletions are ours.
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -35,7 +35,7 @@ from buildernet.builder_hub.measurement_store import (
     delete_measurement,
 )
 from buildernet.builder_hub.measurements import parse_posted
-from buildernet.builder_hub.registrations import deactivate_registration
+from buildernet.builder_hub.registrations import allow_registration, refuse_registration
 from buildernet.builder_hub.switching import switch_builder, switch_measurement
 
 PREFIX: Final = "/api/admin/v1"
@@ -60,6 +60,7 @@ def add_admin_routes(app: web.Application) -> None:
     )
     router.add_post(f"{PREFIX}/builders/secrets/{{name}}", post_secrets)
     router.add_delete(f"{PREFIX}/registrations/{{number:[0-9]{{1,18}}}}", remove_registration)
+    router.add_delete(f"{PREFIX}/registrations/{{number:[0-9]{{1,18}}}}/refusal", remove_refusal)
 
 
 async def post_measurements(request: web.Request) -> web.Response:
@@ -170,19 +171,38 @@ async def post_secrets(request: web.Request) -> web.Response:
 
 
 async def remove_registration(request: web.Request) -> web.Response:
-    """Take a registered credential back."""
+    """Take a registered credential back, and refuse it from now on."""
     hub, number = request.app[HUB], int(request.match_info["number"])
     async with hub.transaction() as connection:
-        gone = await deactivate_registration(connection, number, at_ms=hub.now_ms)
-        await write_audit(
-            connection,
-            request[ACTOR],
-            "registration_removed",
-            str(gone["builder_name"]),
-            at_ms=hub.now_ms,
-            detail={"registration": number, "service": gone["service"]},
-        )
+        gone = await refuse_registration(connection, number, at_ms=hub.now_ms)
+        await _audit_registration(request, connection, "registration_removed", gone)
     return json_answer(gone)
+
+
+async def remove_refusal(request: web.Request) -> web.Response:
+    """Let a credential that was taken back register again."""
+    hub, number = request.app[HUB], int(request.match_info["number"])
+    async with hub.transaction() as connection:
+        allowed = await allow_registration(connection, number)
+        await _audit_registration(request, connection, "registration_allowed", allowed)
+    return json_answer(allowed)
+
+
+# Any: a row.
+async def _audit_registration(
+    request: web.Request, connection: AsyncConnection, action: str, row: Mapping[str, Any]
+) -> None:
+    await write_audit(
+        connection,
+        request[ACTOR],
+        action,
+        str(row["builder_name"]),
+        at_ms=request.app[HUB].now_ms,
+        detail={
+            "registration": int(request.match_info["number"]),
+            "service": row["service"],
+        },
+    )
 
 
 @asynccontextmanager

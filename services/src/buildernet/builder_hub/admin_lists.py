@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from buildernet.builder_hub.admin_api import PREFIX
-from buildernet.builder_hub.answers import json_answer, path_name, read_page
+from buildernet.builder_hub.answers import json_answer, list_answer, path_name, read_page
 from buildernet.builder_hub.builders import get_builder, list_builders
 from buildernet.builder_hub.documents import list_configurations
 from buildernet.builder_hub.hub import HUB
@@ -37,10 +37,11 @@ def add_admin_lists(app: web.Application) -> None:
 
 
 async def builders(request: web.Request) -> web.Response:
-    """Answer with all builders, deleted ones included."""
+    """Answer with all builders by name, deleted ones included."""
+    page = read_page(request, by_name=True)
     async with request.app[HUB].transaction() as connection:
-        found = await list_builders(connection)
-    return json_answer([asdict(one) for one in found])
+        found = await list_builders(connection, page)
+    return list_answer(request, page, [asdict(one) for one in found], key="name")
 
 
 async def builder(request: web.Request) -> web.Response:
@@ -51,51 +52,52 @@ async def builder(request: web.Request) -> web.Response:
 
 async def configurations(request: web.Request) -> web.Response:
     """Answer with past and present configurations of a builder."""
+    page = read_page(request)
     async with request.app[HUB].transaction() as connection:
-        return json_answer(await list_configurations(connection, path_name(request)))
+        found = await list_configurations(connection, path_name(request), page)
+    return list_answer(request, page, found)
 
 
 async def measurements(request: web.Request) -> web.Response:
     """Answer with all measurements, deleted ones included."""
+    page = read_page(request)
     async with request.app[HUB].transaction() as connection:
-        found = await list_measurements(connection)
-    return json_answer([_measurement(one) for one in found])
+        found = await list_measurements(connection, page)
+    return list_answer(request, page, [_measurement(one) for one in found])
 
 
 async def registrations(request: web.Request) -> web.Response:
     """Answer with past and present registrations, `?builder=` narrows."""
-    before, limit = read_page(request)
+    page, name = read_page(request), _name(request, BUILDER)
     async with request.app[HUB].transaction() as connection:
-        found = await list_registrations(
-            connection, builder=_name(request, BUILDER), before=before, limit=limit
-        )
-    return json_answer(found)
+        found = await list_registrations(connection, page, builder=name)
+    return list_answer(request, page, found)
 
 
 async def attestations(request: web.Request) -> web.Response:
-    """Answer with what each node proved last, without the evidence itself."""
+    """Answer with what each node proved last by builder, without the evidence itself."""
+    page = read_page(request, by_name=True)
     async with request.app[HUB].transaction() as connection:
-        return json_answer(await list_records(connection))
+        found = await list_records(connection, page)
+    return list_answer(request, page, found, key="builder_name")
 
 
 async def events(request: web.Request) -> web.Response:
     """Answer with what instances did, `?builder=` narrows."""
-    before, limit = read_page(request)
+    page, name = read_page(request), _name(request, BUILDER)
     async with request.app[HUB].transaction() as connection:
-        found = await list_events(
-            connection, builder=_name(request, BUILDER), before=before, limit=limit
-        )
-    return json_answer(found)
+        found = await list_events(connection, page, builder=name)
+    return list_answer(request, page, found)
 
 
 async def audit(request: web.Request) -> web.Response:
     """Answer with what admins did, `?subject=` narrows."""
-    before, limit = read_page(request)
+    page = read_page(request)
     subject = request.query.get("subject")
     subject = None if subject is None else parse_measurement_name(subject)
     async with request.app[HUB].transaction() as connection:
-        found = await list_audit(connection, subject=subject, before=before, limit=limit)
-    return json_answer(found)
+        found = await list_audit(connection, page, subject=subject)
+    return list_answer(request, page, found)
 
 
 def _name(request: web.Request, key: str) -> str | None:
@@ -105,6 +107,7 @@ def _name(request: web.Request, key: str) -> str | None:
 
 def _measurement(stored: StoredMeasurement) -> dict[str, object]:
     return {
+        "id": stored.measurement.id,
         **stored.measurement.render(),
         "is_active": stored.is_active,
         "created_at_ms": stored.created_at_ms,

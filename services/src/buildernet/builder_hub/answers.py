@@ -2,7 +2,7 @@
 """Answers that several APIs give, and the one way to read a page of a list."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from aiohttp import web
@@ -11,7 +11,8 @@ from buildernet.builder_hub.errors import BadRequestError, UnknownError
 from buildernet.builder_hub.hub import HUB
 from buildernet.builder_hub.limits import DEFAULT_PAGE, MAX_PAGE
 from buildernet.builder_hub.measurement_store import list_active
-from buildernet.builder_hub.names import parse_measurement_name
+from buildernet.builder_hub.names import parse_measurement_name, parse_name
+from buildernet.builder_hub.paging import Page
 from buildernet.builder_hub.registrations import builders_with_services
 
 MAX_ROW: Final = (1 << 63) - 1
@@ -71,8 +72,44 @@ def read_number(request: web.Request, name: str, *, high: int = MAX_ROW) -> int 
     return int(text)
 
 
-def read_page(request: web.Request) -> tuple[int | None, int]:
-    """Return `before` and `limit` of a list route: rows with smaller numbers, at most so many."""
-    return read_number(request, "before"), read_number(
-        request, "limit", high=MAX_PAGE
-    ) or DEFAULT_PAGE
+def read_page(request: web.Request, *, by_name: bool = False) -> Page:
+    """Return which rows the query asks for: `limit`, and `before` a number or `after` a name.
+
+    Raises:
+        BadRequestError: One of them is malformed.
+    """
+    limit = read_number(request, "limit", high=MAX_PAGE) or DEFAULT_PAGE
+    if not by_name:
+        return Page(limit, before=read_number(request, "before"))
+    after = request.query.get("after")
+    return Page(limit, after=None if after is None else parse_name(after, "after"))
+
+
+# Any: rows of JSON.
+def next_page(
+    request: web.Request, page: Page, rows: Sequence[Mapping[str, Any]], *, key: str = "id"
+) -> str | None:
+    """Return where the rows behind these are; None when there cannot be any.
+
+    Args:
+        request: Whose other parameters stay.
+        page: What was asked for.
+        rows: What was found.
+        key: The member by which the list is ordered: a number `id`, or a name.
+    """
+    if len(rows) < page.limit:
+        return None
+    parameter = "before" if key == "id" else "after"
+    return f"?{request.rel_url.update_query({parameter: str(rows[-1][key])}).raw_query_string}"
+
+
+# Any: as above.
+def list_answer(
+    request: web.Request, page: Page, rows: Sequence[Mapping[str, Any]], *, key: str = "id"
+) -> web.Response:
+    """Answer with one page of a list; a `Link` header names the next one, if there may be one."""
+    answer = json_answer(rows)
+    link = next_page(request, page, rows, key=key)
+    if link is not None:
+        answer.headers["Link"] = f'<{link}>; rel="next"'
+    return answer

@@ -13,14 +13,13 @@ from buildernet.builder_hub.admin_guard import guard
 from buildernet.builder_hub.admin_lists import add_admin_lists
 from buildernet.builder_hub.basic_auth import BasicAuth, require_hash
 from buildernet.builder_hub.config import AdminConfig
-from buildernet.builder_hub.health import add_health
+from buildernet.builder_hub.health import add_health, metrics_now
 from buildernet.builder_hub.hub import HUB, Hub
 from buildernet.builder_hub.instance_api import add_instance_routes
 from buildernet.builder_hub.internal_api import add_internal_routes
 from buildernet.builder_hub.limits import MAX_REQUEST_BYTES
 from buildernet.builder_hub.pages import add_pages
 from buildernet.net.limits import ServerLimits
-from buildernet.net.metrics import metrics
 from buildernet.net.server import bare_application
 
 _IDLE_TIMEOUT_S: Final = 60.0
@@ -68,7 +67,7 @@ def build_apps(hub: Hub, *, clock: Callable[[], float] = monotonic) -> Applicati
     add_admin_lists(admin)
     add_pages(admin)
     add_health(measured)
-    measured.router.add_get("/metrics", metrics)
+    measured.router.add_get("/metrics", metrics_now)
     return Applications(instance, internal, admin, measured)
 
 

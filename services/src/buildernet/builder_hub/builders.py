@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from buildernet.builder_hub.errors import BadRequestError, ConflictError
 from buildernet.builder_hub.limits import MAX_BUILDERS
 from buildernet.builder_hub.named_rows import get_row, require_new, retire_row, switch_row
 from buildernet.builder_hub.names import parse_dns_name, parse_ip, parse_name
+from buildernet.builder_hub.paging import FIRST_PAGE, Page
 from buildernet.builder_hub.schema import BUILDERS, CONFIGURATIONS, EVIDENCE, REGISTRATIONS
 
 
@@ -72,7 +73,7 @@ async def update_builder(connection: AsyncConnection, builder: Builder, *, at_ms
         UnknownError: There is no such builder, or it was deleted.
         ConflictError: It is active, and another active one has this address.
     """
-    known = await get_builder(connection, builder.name)
+    known = await lock_builder(connection, builder.name)
     if known.is_active:
         await _require_free_address(connection, builder)
     await connection.execute(
@@ -96,23 +97,46 @@ async def get_builder(connection: AsyncConnection, name: str) -> Builder:
     return _builder(await get_row(connection, BUILDERS, name, what="builder"))
 
 
-async def find_active(connection: AsyncConnection, ip_address: str) -> Builder | None:
-    """Return the active builder at an address; there is at most one."""
+async def lock_builder(connection: AsyncConnection, name: str) -> Builder:
+    """Return a builder as `get_builder`; until this transaction ends nobody else changes it.
+
+    Whatever replaces something of a builder begins so: the last one wins, none fails.
+
+    Raises:
+        UnknownError: There is none.
+    """
+    return _builder(await get_row(connection, BUILDERS, name, what="builder", lock=True))
+
+
+async def find_active(
+    connection: AsyncConnection, ip_address: str, *, lock: bool = False
+) -> Builder | None:
+    """Return the active builder at an address; there is at most one.
+
+    Args:
+        connection: A transaction.
+        ip_address: In its normal form.
+        lock: Let nobody else change it until this transaction ends.
+    """
     query = select(BUILDERS).where(BUILDERS.c.ip_address == ip_address, BUILDERS.c.is_active)
+    # SQLite has one writer, and every transaction is one: nothing to lock.
+    if lock:
+        query = query.with_for_update(key_share=True)
     row = (await connection.execute(query)).mappings().first()
     return None if row is None else _builder(row)
 
 
-async def list_builders(
-    connection: AsyncConnection, *, network: str | None = None, active_only: bool = False
-) -> Sequence[Builder]:
-    """Return builders by name, deleted ones included unless only active ones are wanted."""
-    query = select(BUILDERS).order_by(BUILDERS.c.name).limit(MAX_BUILDERS)
-    if network is not None:
-        query = query.where(BUILDERS.c.network == network)
-    if active_only:
-        query = query.where(BUILDERS.c.is_active)
+async def list_builders(connection: AsyncConnection, page: Page = FIRST_PAGE) -> Sequence[Builder]:
+    """Return builders by name, deleted ones included."""
+    query = page.by_name(select(BUILDERS), BUILDERS.c.name)
     return [_builder(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def list_active_builders(connection: AsyncConnection, network: str) -> Sequence[Builder]:
+    """Return all active builders of a network by name, at most `MAX_BUILDERS`."""
+    query = select(BUILDERS).where(BUILDERS.c.network == network, BUILDERS.c.is_active)
+    rows = await connection.execute(query.order_by(BUILDERS.c.name))
+    return [_builder(row) for row in rows.mappings()]
 
 
 async def activate_builder(
@@ -123,10 +147,12 @@ async def activate_builder(
     Raises:
         UnknownError: There is no such builder.
         BadRequestError: It is to be enabled and has no configuration.
-        ConflictError: It is to be enabled and another active builder has its address.
+        ConflictError: It is to be enabled and another active builder has its address, or
+            `MAX_BUILDERS` are active.
     """
-    builder = await get_builder(connection, name)
+    builder = await lock_builder(connection, name)
     if enabled:
+        await _require_room(connection, name)
         configured = await connection.execute(
             select(CONFIGURATIONS.c.id).where(
                 CONFIGURATIONS.c.builder_name == name, CONFIGURATIONS.c.is_active
@@ -146,7 +172,7 @@ async def delete_builder(connection: AsyncConnection, name: str, *, at_ms: int) 
     Raises:
         UnknownError: There is no such builder.
     """
-    await get_builder(connection, name)
+    await lock_builder(connection, name)
     await retire_row(connection, BUILDERS, name, at_ms=at_ms)
     await connection.execute(
         update(REGISTRATIONS)
@@ -156,6 +182,12 @@ async def delete_builder(connection: AsyncConnection, name: str, *, at_ms: int) 
     await connection.execute(
         update(EVIDENCE).where(EVIDENCE.c.builder_name == name).values(is_active=False)
     )
+
+
+async def _require_room(connection: AsyncConnection, name: str) -> None:
+    query = select(func.count()).where(BUILDERS.c.is_active, BUILDERS.c.name != name)
+    if ((await connection.execute(query)).scalar() or 0) >= MAX_BUILDERS:
+        raise ConflictError(f"{MAX_BUILDERS} builders are active already")
 
 
 async def _require_free_address(connection: AsyncConnection, builder: Builder) -> None:

@@ -2,15 +2,17 @@
 """Configurations and secrets of builders: the newest counts, the older ones are kept."""
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from buildernet.builder_hub.builders import get_builder
+from buildernet.builder_hub.builders import lock_builder
 from buildernet.builder_hub.errors import BadRequestError, UnknownError
-from buildernet.builder_hub.limits import DEFAULT_PAGE, MAX_JSON_DEPTH
+from buildernet.builder_hub.limits import MAX_JSON_DEPTH
+from buildernet.builder_hub.paging import FIRST_PAGE, Page
 from buildernet.builder_hub.schema import CONFIGURATIONS, SECRETS
 from buildernet.builder_hub.sealing import Sealed, Sealer
 
@@ -20,13 +22,13 @@ NO_SECRETS: Final = b"{}"
 
 # Any: what JSON holds.
 def parse_json(data: bytes, what: str = "failed to unmarshal request body") -> Any:
-    """Read JSON of any kind: no NaN, no lone surrogates, no endless nesting.
+    """Read JSON of any kind: no NaN, no infinite number, no lone surrogates or endless nesting.
 
     Raises:
         BadRequestError: It is no JSON.
     """
     try:
-        document = json.loads(data.decode(), parse_constant=_refuse)
+        document = json.loads(data.decode(), parse_constant=_refuse, parse_float=_finite)
         _require_depth(document, MAX_JSON_DEPTH)
         json.dumps(document, ensure_ascii=False).encode()  # lone surrogates
     except (ValueError, RecursionError) as exc:
@@ -57,7 +59,7 @@ async def set_configuration(
         UnknownError: There is no such builder.
     """
     parse_json(document, "invalid json")
-    await get_builder(connection, builder)
+    await lock_builder(connection, builder)
     await connection.execute(
         update(CONFIGURATIONS)
         .where(CONFIGURATIONS.c.builder_name == builder, CONFIGURATIONS.c.is_active)
@@ -85,19 +87,17 @@ async def get_configuration(connection: AsyncConnection, builder: str) -> str:
     return str(document)
 
 
-async def list_configurations(connection: AsyncConnection, builder: str) -> Sequence[Any]:
+async def list_configurations(
+    connection: AsyncConnection, builder: str, page: Page = FIRST_PAGE
+) -> Sequence[dict[str, Any]]:
     """Return past and present configurations, newest first."""
-    query = (
-        select(
-            CONFIGURATIONS.c.id,
-            CONFIGURATIONS.c.is_active,
-            CONFIGURATIONS.c.created_at_ms,
-            CONFIGURATIONS.c.document,
-        )
-        .where(CONFIGURATIONS.c.builder_name == builder)
-        .order_by(CONFIGURATIONS.c.id.desc())
-        .limit(DEFAULT_PAGE)
-    )
+    query = select(
+        CONFIGURATIONS.c.id,
+        CONFIGURATIONS.c.is_active,
+        CONFIGURATIONS.c.created_at_ms,
+        CONFIGURATIONS.c.document,
+    ).where(CONFIGURATIONS.c.builder_name == builder)
+    query = page.newest_first(query, CONFIGURATIONS.c.id)
     rows = (await connection.execute(query)).mappings()
     return [{**row, "document": json.loads(row["document"])} for row in rows]
 
@@ -112,7 +112,7 @@ async def set_secrets(
         UnknownError: There is no such builder.
     """
     parse_object(document)
-    await get_builder(connection, builder)
+    await lock_builder(connection, builder)
     await connection.execute(
         update(SECRETS)
         .where(SECRETS.c.builder_name == builder, SECRETS.c.is_active)
@@ -182,6 +182,11 @@ def _require_depth(document: object, left: int) -> None:
     elif isinstance(document, list):
         for value in document:
             _require_depth(value, left - 1)
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    return value if math.isfinite(value) else _refuse(number[:40])
 
 
 def _refuse(name: str) -> NoReturn:

@@ -10,6 +10,7 @@ from buildernet.builder_hub.errors import ForbiddenError
 from buildernet.builder_hub.hub import HUB, Hub
 from buildernet.builder_hub.identity import is_forwarded, require_proxy
 from buildernet.net.health import READINESS, livez
+from buildernet.net.metrics import metrics
 
 DRAINED: Final = "drained"
 
@@ -20,6 +21,12 @@ async def readyz(request: web.Request) -> web.Response:
     if reason is None:
         return web.json_response({"status": "ok"})
     return web.json_response({"status": "unavailable", "reason": reason}, status=503)
+
+
+async def metrics_now(request: web.Request) -> web.Response:
+    """Answer with every metric; the database's is asked for now, not when somebody last did."""
+    await request.app[HUB].check_database()
+    return await metrics(request)
 
 
 async def drain(request: web.Request) -> web.Response:
@@ -60,6 +67,5 @@ def _operator(request: web.Request) -> Hub:
 async def _reason(hub: Hub) -> str | None:
     if hub.drain.is_drained:
         return DRAINED
-    cause = await hub.database.ping()
-    hub.metrics.database_up.set(cause is None)
+    cause = await hub.check_database()
     return None if cause is None else f"database: {cause}"

@@ -2,8 +2,8 @@
 """What every handler needs, in one value that tests build with parts of their own."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -55,16 +55,15 @@ class Hub:
         """Unix time in milliseconds."""
         return int(self.clock() * _MS)
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Give a transaction and keep the metric of the database up to date.
+    def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Give a transaction: `Database.transaction`."""
+        return self.database.transaction()
 
-        Raises:
-            UnavailableError: The database does not answer.
-            ConflictError: What was written contradicts what is there already.
-        """
-        async with self.database.transaction() as connection:
-            yield connection
+    async def check_database(self) -> str | None:
+        """Return why the database cannot be used, and keep its metric up to date."""
+        cause = await self.database.ping()
+        self.metrics.database_up.set(cause is None)
+        return cause
 
 
 HUB: Final = web.AppKey("hub", Hub)

@@ -97,15 +97,22 @@ def read_claim(request: web.Request) -> tuple[Claim, str]:
 
 
 async def identify(
-    connection: AsyncConnection, claim: Claim, address: str, *, unsafe: bool
+    connection: AsyncConnection, claim: Claim, address: str, *, unsafe: bool, lock: bool = False
 ) -> Caller:
     """Return who calls.
+
+    Args:
+        connection: The transaction in which the caller is served.
+        claim: What the proxy says about the caller's machine.
+        address: Where the caller is.
+        unsafe: Take types that no hardware vouches for.
+        lock: Let nobody switch the builder off, or change it, until this transaction ends.
 
     Raises:
         InstanceRefusedError: No active measurement fits, or no active builder has the address.
     """
+    builder = await find_active(connection, address, lock=lock)
     measurement = match_claim(await list_active(connection), claim, unsafe=unsafe)
-    builder = await find_active(connection, address)
     if builder is None:
         raise InstanceRefusedError(f"no active builder at {address}")
     return Caller(builder, measurement)

@@ -6,14 +6,16 @@ Reference: specs/services.md sections 4.1 to 4.3; docs/protocols/orderflow-hub.m
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from buildernet.attestation.errors import PolicyError
-from buildernet.builder_hub.answers import json_answer, measurements, network_builders, raw_json
+from buildernet.builder_hub.answers import json_answer, measurements, raw_json
 from buildernet.builder_hub.credentials import SIGNATURE_HEADER, parse_credentials
 from buildernet.builder_hub.documents import (
     NO_SECRETS,
@@ -32,7 +34,7 @@ from buildernet.builder_hub.measurement_store import list_active
 from buildernet.builder_hub.measurements import build_policy
 from buildernet.builder_hub.names import parse_service
 from buildernet.builder_hub.node_records import NodeRecord, list_peers, store_record
-from buildernet.builder_hub.registrations import register
+from buildernet.builder_hub.registrations import builders_with_services, register
 
 PREFIX: Final = "/api/l1-builder/v1"
 
@@ -70,19 +72,23 @@ async def refuse_silently(request: web.Request, handler: Handler) -> web.StreamR
 
 async def builders(request: web.Request) -> web.Response:
     """Answer with the active builders of the caller's network."""
-    caller = await _caller(request)
-    return json_answer(await network_builders(request, caller.builder.network))
+    async with _calling(request) as (connection, caller):
+        return json_answer(await builders_with_services(connection, caller.builder.network))
 
 
 async def configuration(request: web.Request) -> web.Response:
     """Answer with the caller's secrets document, as the admin sent it."""
-    caller = await _caller(request)
-    return raw_json(await _configuration(request.app[HUB], caller))
+    hub = request.app[HUB]
+    async with _calling(request) as (connection, caller):
+        document = await _configuration(hub, connection, caller)
+    await _note_configuration(hub, caller)
+    return raw_json(document)
 
 
 async def challenge(request: web.Request) -> web.Response:
     """Answer with what the keys of a registration have to sign."""
-    caller = await _caller(request)
+    async with _calling(request) as (_, caller):
+        pass
     hub = request.app[HUB]
     service = parse_service(request.match_info["service"], known=hub.config.attestation.services)
     value, expires_at = hub.challenges.new(caller.builder.name, service)
@@ -91,7 +97,8 @@ async def challenge(request: web.Request) -> web.Response:
 
 async def register_credentials(request: web.Request) -> web.Response:
     """Take certificate and signing key of one of the caller's services."""
-    caller = await _caller(request)
+    async with _calling(request) as (_, caller):
+        pass
     hub = request.app[HUB]
     demands = hub.config.attestation
     service = parse_service(request.match_info["service"], known=demands.services)
@@ -107,7 +114,7 @@ async def register_credentials(request: web.Request) -> web.Response:
     )
     if not credentials.is_proved and not demands.dangerously_accept_unproved_registrations:
         raise UnprovedError("the registration does not prove that its keys are held")
-    async with hub.transaction() as connection:
+    async with _calling(request, checked=caller) as (connection, caller):
         await register(
             connection,
             credentials,
@@ -129,76 +136,102 @@ async def register_credentials(request: web.Request) -> web.Response:
 
 async def tee_attestation(request: web.Request) -> web.Response:
     """Take a node's evidence; answer with its configuration and with what its peers proved."""
-    caller = await _caller(request)
+    async with _calling(request) as (_, caller):
+        pass
     hub = request.app[HUB]
     now = hub.clock()
     posted = parse_attestation_request(parse_object(await request.read()), now=now)
     try:
         record = await _verify(hub, caller, posted, now)
+        async with _calling(request, checked=caller) as (connection, caller):
+            await store_record(connection, record)
+            await write_event(
+                connection,
+                ATTEST,
+                builder=caller.builder.name,
+                measurement_id=record.measurement_id,
+                at_ms=hub.now_ms,
+            )
     except UnprovedError:
         hub.metrics.evidence.labels("refused").inc()
         raise
-    async with hub.transaction() as connection:
-        await store_record(connection, record)
-        await write_event(
-            connection,
-            ATTEST,
-            builder=caller.builder.name,
-            measurement_id=record.measurement_id,
-            at_ms=hub.now_ms,
-        )
     hub.metrics.evidence.labels("accepted").inc()
-    document = await _configuration(hub, caller)
-    return raw_json(
-        json.dumps(
-            {
-                "node_id": record.node_id,
-                "tls_certificate": record.tls_cert,
-                "tee_attestation": f"0x{record.tee_attestation.hex()}",
-                "peer_list": await _peers(hub, caller, room=len(document)),
-                "configuration": json.loads(document),
-                "timestamp": int(now),
-            }
-        )
-    )
+    async with _calling(request) as (connection, caller):
+        document = await _configuration(hub, connection, caller)
+        peer_list = await _peers(hub, connection, caller, room=len(document))
+    await _note_configuration(hub, caller)
+    answer = {
+        "node_id": record.node_id,
+        "tls_certificate": record.tls_cert,
+        "tee_attestation": f"0x{record.tee_attestation.hex()}",
+        "peer_list": peer_list,
+        "timestamp": int(now),
+    }
+    # As it was sent: read and written again, its numbers could be others.
+    return raw_json(f'{json.dumps(answer)[:-1]}, "configuration": {document}}}')
 
 
 async def peers(request: web.Request) -> web.Response:
     """Answer with what the active builders of the caller's network proved."""
-    caller = await _caller(request)
     hub = request.app[HUB]
+    async with _calling(request) as (connection, caller):
+        peer_list = await _peers(hub, connection, caller)
     return json_answer(
         {
-            "peer_list": await _peers(hub, caller),
+            "peer_list": peer_list,
             "max_evidence_age_seconds": hub.config.attestation.max_evidence_age_s,
             "timestamp": int(hub.clock()),
         }
     )
 
 
-async def _caller(request: web.Request) -> Caller:
-    """Return who calls; the database is asked only about callers the proxy vouches for."""
+@asynccontextmanager
+async def _calling(
+    request: web.Request, *, checked: Caller | None = None
+) -> AsyncIterator[tuple[AsyncConnection, Caller]]:
+    """Give a transaction and who calls, found out in it: whoever was switched off gets nothing.
+
+    A request may take a minute to arrive and to verify. So what is read or stored for a caller is
+    read or stored here, and never on what was true when the request began. The database is asked
+    only about callers the proxy vouches for.
+
+    Args:
+        request: A request of the instance listener.
+        checked: Whose credentials or evidence is to be stored now. That builder must still be at
+            the address; it is locked until all is stored.
+
+    Raises:
+        InstanceRefusedError: The caller is no active builder with an active image, or another one.
+    """
     hub = request.app[HUB]
     require_proxy(request, hub.trusted)
     claim, address = read_claim(request)
     unsafe = hub.config.attestation.dangerously_accept_unattested_measurements
     async with hub.transaction() as connection:
-        return await identify(connection, claim, address, unsafe=unsafe)
+        caller = await identify(connection, claim, address, unsafe=unsafe, lock=checked is not None)
+        if checked is not None and caller.builder.name != checked.builder.name:
+            raise InstanceRefusedError(f"{address} is another builder's now")
+        yield connection, caller
 
 
-async def _configuration(hub: Hub, caller: Caller) -> str:
+async def _configuration(hub: Hub, connection: AsyncConnection, caller: Caller) -> str:
     name = caller.builder.name
-    async with hub.transaction() as connection:
-        await get_configuration(connection, name)
-        document = await get_secrets(connection, name, sealer=hub.sealer)
-        await write_event(
-            connection,
-            GET_CONFIG,
-            builder=name,
-            measurement_id=caller.measurement.id,
-            at_ms=hub.now_ms,
-        )
+    await get_configuration(connection, name)
+    document = await get_secrets(connection, name, sealer=hub.sealer)
     return (document or NO_SECRETS).decode()
+
+
+async def _note_configuration(hub: Hub, caller: Caller) -> None:
+    """Note that a caller gets its configuration; nodes boot also when nothing can be written."""
+    name, image = caller.builder.name, caller.measurement
+    try:
+        async with hub.transaction() as connection:
+            await write_event(
+                connection, GET_CONFIG, builder=name, measurement_id=image.id, at_ms=hub.now_ms
+            )
+    except UnavailableError:
+        hub.metrics.events_lost.inc()
+        _log.error("event_lost event=%s builder=%s image=%r", GET_CONFIG, name, image.name)
 
 
 async def _verify(hub: Hub, caller: Caller, posted: AttestationRequest, now: float) -> NodeRecord:
@@ -229,11 +262,12 @@ async def _verify(hub: Hub, caller: Caller, posted: AttestationRequest, now: flo
 
 
 # Any: JSON values.
-async def _peers(hub: Hub, caller: Caller, *, room: int = 0) -> Sequence[dict[str, Any]]:
+async def _peers(
+    hub: Hub, connection: AsyncConnection, caller: Caller, *, room: int = 0
+) -> Sequence[dict[str, Any]]:
     """Return as many peers as fit into `MAX_RESPONSE_BYTES`, the caller among them."""
     oldest = int(hub.clock()) - hub.config.attestation.max_evidence_age_s
-    async with hub.transaction() as connection:
-        found = await list_peers(connection, caller.builder.network, attested_after=oldest)
+    found = await list_peers(connection, caller.builder.network, attested_after=oldest)
     left = MAX_RESPONSE_BYTES - _OVERHEAD_BYTES - room
     fitting: list[dict[str, Any]] = []
     for peer in found:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from buildernet.builder_hub.limits import DEFAULT_PAGE
+from buildernet.builder_hub.paging import FIRST_PAGE, Page
 from buildernet.builder_hub.schema import AUDIT, EVENTS, MEASUREMENTS
 
 GET_CONFIG: Final = "GetConfig"
@@ -77,45 +77,29 @@ def fingerprint(document: bytes) -> dict[str, object]:
 
 # Any: rows of JSON, for handlers and pages alike.
 async def list_events(
-    connection: AsyncConnection,
-    *,
-    builder: str | None = None,
-    before: int | None = None,
-    limit: int = DEFAULT_PAGE,
+    connection: AsyncConnection, page: Page = FIRST_PAGE, *, builder: str | None = None
 ) -> Sequence[dict[str, Any]]:
     """Return events, newest first."""
-    query = (
-        select(
-            EVENTS.c.id,
-            EVENTS.c.event_name,
-            EVENTS.c.builder_name,
-            MEASUREMENTS.c.name.label("measurement_id"),
-            EVENTS.c.created_at_ms,
-        )
-        .join(MEASUREMENTS, EVENTS.c.measurement_id == MEASUREMENTS.c.id, isouter=True)
-        .order_by(EVENTS.c.id.desc())
-        .limit(limit)
-    )
+    query = select(
+        EVENTS.c.id,
+        EVENTS.c.event_name,
+        EVENTS.c.builder_name,
+        MEASUREMENTS.c.name.label("measurement_id"),
+        EVENTS.c.created_at_ms,
+    ).join(MEASUREMENTS, EVENTS.c.measurement_id == MEASUREMENTS.c.id, isouter=True)
     if builder is not None:
         query = query.where(EVENTS.c.builder_name == builder)
-    if before is not None:
-        query = query.where(EVENTS.c.id < before)
+    query = page.newest_first(query, EVENTS.c.id)
     return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
 async def list_audit(
-    connection: AsyncConnection,
-    *,
-    subject: str | None = None,
-    before: int | None = None,
-    limit: int = DEFAULT_PAGE,
+    connection: AsyncConnection, page: Page = FIRST_PAGE, *, subject: str | None = None
 ) -> Sequence[dict[str, Any]]:
     """Return audit records, newest first."""
-    query = select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
+    query = page.newest_first(select(AUDIT), AUDIT.c.id)
     if subject is not None:
         query = query.where(AUDIT.c.subject == subject)
-    if before is not None:
-        query = query.where(AUDIT.c.id < before)
     rows = (await connection.execute(query)).mappings()
     return [{**row, "detail": json.loads(row["detail"])} for row in rows]
 

@@ -45,4 +45,4 @@ SQLITE_BUSY_S: Final = 10.0
 """What a `migrate` or a second process may hold the file."""
 
 MAX_BUILDERS: Final = 10_000
-"""Rows of the builder list: BuilderNet has some tens."""
+"""Active builders, all of which nodes and peers are told of: BuilderNet has some tens."""

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from buildernet.builder_hub.measurements import Measurement, parse_stored, stored_document
 from buildernet.builder_hub.named_rows import get_row, require_new, retire_row, switch_row
+from buildernet.builder_hub.paging import FIRST_PAGE, Page
 from buildernet.builder_hub.schema import MEASUREMENTS
 
 
@@ -50,9 +51,11 @@ async def list_active(connection: AsyncConnection) -> Sequence[Measurement]:
     return [_measurement(row) for row in (await connection.execute(query)).mappings()]
 
 
-async def list_measurements(connection: AsyncConnection) -> Sequence[StoredMeasurement]:
-    """Return all of them, deleted ones included, in the order they were added."""
-    query = select(MEASUREMENTS).order_by(MEASUREMENTS.c.id)
+async def list_measurements(
+    connection: AsyncConnection, page: Page = FIRST_PAGE
+) -> Sequence[StoredMeasurement]:
+    """Return all of them, deleted ones included, newest first."""
+    query = page.newest_first(select(MEASUREMENTS), MEASUREMENTS.c.id)
     return [_stored(row) for row in (await connection.execute(query)).mappings()]
 
 

@@ -51,9 +51,14 @@ class HubMetrics(HttpMetrics):
             "Peers that did not fit into one answer.",
             registry=self.registry,
         )
+        self.events_lost = Counter(
+            "builder_hub_events_lost",
+            "Events that could not be stored: what they tell of happened, and is in the log.",
+            registry=self.registry,
+        )
         self.database_up = Gauge(
             "builder_hub_database_up",
-            "1 if the database answered when it was last asked.",
+            "1 if the database answers, and took the last write.",
             registry=self.registry,
         )
 

@@ -20,13 +20,22 @@ async def require_new(connection: AsyncConnection, table: Table, name: str, *, w
         raise ConflictError(f"{what} {name} exists already")
 
 
-async def get_row(connection: AsyncConnection, table: Table, name: str, *, what: str) -> RowMapping:
+async def get_row(
+    connection: AsyncConnection, table: Table, name: str, *, what: str, lock: bool = False
+) -> RowMapping:
     """Return a row that was not deleted.
+
+    Args:
+        connection: A transaction.
+        table: Of rows with a name.
+        name: Of the row.
+        what: Such a row is, in the error.
+        lock: Let nobody else change it until this transaction ends.
 
     Raises:
         UnknownError: There is none.
     """
-    row = await _find(connection, table, name)
+    row = await _find(connection, table, name, lock=lock)
     if row is None or row["deprecated_at_ms"] is not None:
         raise UnknownError(f"no {what} {name[:80]}")
     return row
@@ -50,6 +59,11 @@ async def retire_row(connection: AsyncConnection, table: Table, name: str, *, at
     )
 
 
-async def _find(connection: AsyncConnection, table: Table, name: str) -> RowMapping | None:
+async def _find(
+    connection: AsyncConnection, table: Table, name: str, *, lock: bool = False
+) -> RowMapping | None:
     query = select(table).where(table.c.name == name)
+    # SQLite has one writer, and every transaction is one: nothing to lock.
+    if lock:
+        query = query.with_for_update(key_share=True)
     return (await connection.execute(query)).mappings().first()

@@ -2,14 +2,22 @@
 """What nodes proved about themselves, in the database, and the list of peers that carries it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
-from sqlalchemy import RowMapping, delete, insert, select, update
+from sqlalchemy import ColumnElement, RowMapping, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from buildernet.builder_hub.limits import KEPT_EVIDENCE, MAX_BUILDERS
+from buildernet.attestation.node.verify import CLOCK_SKEW_S
+from buildernet.builder_hub.errors import UnprovedError
+from buildernet.builder_hub.limits import KEPT_EVIDENCE
+from buildernet.builder_hub.paging import FIRST_PAGE, Page
 from buildernet.builder_hub.schema import BUILDERS, EVIDENCE, MEASUREMENTS
+
+_IN_PLACE: Final = BUILDERS.c.is_active & (BUILDERS.c.ip_address == EVIDENCE.c.ip_address)
+"""Whether the builder is still where its evidence says."""
+
+_MS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,33 +66,23 @@ class Peer:
 
 
 async def store_record(connection: AsyncConnection, record: NodeRecord) -> None:
-    """Make a record the newest of its builder.
+    """Make a record the newest of its builder, which the caller has locked.
+
+    A node_id belongs to one builder as long as that one is active at the address it proved.
 
     Raises:
-        IntegrityError: Another builder's node has the same node_id.
+        UnprovedError: The builder has proved itself later, or the image was taken off the list.
+        ConflictError: Another builder's node has the same node_id.
     """
-    name = record.builder_name
+    mine = EVIDENCE.c.builder_name == record.builder_name
+    await _require_newest(connection, record, mine)
+    await _require_active_image(connection, record)
+    kept = select(BUILDERS.c.name).where(BUILDERS.c.name == EVIDENCE.c.builder_name, _IN_PLACE)
+    abandoned = (EVIDENCE.c.node_id == record.node_id) & ~kept.exists()
     await connection.execute(
-        select(BUILDERS.c.name).where(BUILDERS.c.name == name).with_for_update()
+        update(EVIDENCE).where(EVIDENCE.c.is_active, mine | abandoned).values(is_active=False)
     )
-    mine = EVIDENCE.c.builder_name == name
-    await connection.execute(update(EVIDENCE).where(mine).values(is_active=False))
-    await connection.execute(
-        insert(EVIDENCE).values(
-            builder_name=name,
-            node_id=record.node_id,
-            attestation_type=record.attestation_type,
-            tls_cert=record.tls_cert,
-            ecdsa_address=record.ecdsa_address,
-            ip_address=record.ip_address,
-            tee_measurement=record.tee_measurement,
-            tee_attestation=record.tee_attestation,
-            attested_at=record.attested_at,
-            received_at_ms=record.received_at_ms,
-            measurement_id=record.measurement_id,
-            is_active=True,
-        )
-    )
+    await connection.execute(insert(EVIDENCE).values(**asdict(record), is_active=True))
     kept = select(EVIDENCE.c.id).where(mine).order_by(EVIDENCE.c.id.desc()).limit(KEPT_EVIDENCE)
     await connection.execute(delete(EVIDENCE).where(mine, EVIDENCE.c.id.not_in(kept)))
 
@@ -103,21 +101,21 @@ async def list_peers(
         .join(MEASUREMENTS, MEASUREMENTS.c.id == EVIDENCE.c.measurement_id)
         .where(
             BUILDERS.c.network == network,
-            BUILDERS.c.is_active,
-            BUILDERS.c.ip_address == EVIDENCE.c.ip_address,
+            _IN_PLACE,
             MEASUREMENTS.c.is_active,
             EVIDENCE.c.is_active,
             EVIDENCE.c.attested_at >= attested_after,
         )
         .order_by(BUILDERS.c.name)
-        .limit(MAX_BUILDERS)
     )
     rows = (await connection.execute(query)).mappings()
     return [Peer(_record(row), row["dns_name"]) for row in rows]
 
 
 # Any: rows of JSON, for handlers and pages alike.
-async def list_records(connection: AsyncConnection) -> Sequence[dict[str, Any]]:
+async def list_records(
+    connection: AsyncConnection, page: Page = FIRST_PAGE
+) -> Sequence[dict[str, Any]]:
     """Return the newest record of each builder without its certificate and evidence."""
     query = (
         select(
@@ -133,12 +131,28 @@ async def list_records(connection: AsyncConnection) -> Sequence[dict[str, Any]]:
         )
         .join(MEASUREMENTS, MEASUREMENTS.c.id == EVIDENCE.c.measurement_id, isouter=True)
         .where(EVIDENCE.c.is_active)
-        .order_by(EVIDENCE.c.builder_name)
-        .limit(MAX_BUILDERS)
     )
+    query = page.by_name(query, EVIDENCE.c.builder_name)
     return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
 def _record(row: RowMapping) -> NodeRecord:
     names = NodeRecord.__dataclass_fields__
     return NodeRecord(**{name: row[name] for name in names})
+
+
+async def _require_newest(
+    connection: AsyncConnection, record: NodeRecord, mine: ColumnElement[bool]
+) -> None:
+    # What came from the future was taken while the hub's own clock was wrong: that ends with it.
+    present = EVIDENCE.c.attested_at <= record.received_at_ms // _MS + CLOCK_SKEW_S
+    query = select(func.max(EVIDENCE.c.attested_at)).where(mine, present)
+    newest = (await connection.execute(query)).scalar()
+    if newest is not None and record.attested_at < newest:
+        raise UnprovedError(f"evidence of {newest - record.attested_at} s later is stored")
+
+
+async def _require_active_image(connection: AsyncConnection, record: NodeRecord) -> None:
+    query = select(MEASUREMENTS.c.is_active).where(MEASUREMENTS.c.id == record.measurement_id)
+    if (await connection.execute(query)).scalar() is False:
+        raise UnprovedError("the image of the evidence was taken off the list")

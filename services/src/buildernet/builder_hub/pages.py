@@ -17,7 +17,7 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from buildernet.builder_hub.admin_guard import ACTOR
-from buildernet.builder_hub.answers import path_name, read_page
+from buildernet.builder_hub.answers import next_page, path_name, read_page
 from buildernet.builder_hub.builders import list_builders
 from buildernet.builder_hub.errors import ForbiddenError
 from buildernet.builder_hub.hub import HUB, Hub
@@ -94,33 +94,35 @@ async def measurements(request: web.Request) -> web.Response:
 
 async def registrations(request: web.Request) -> web.Response:
     """Show what instances registered, newest first."""
-    before, limit = read_page(request)
+    page = read_page(request)
     async with request.app[HUB].transaction() as connection:
-        rows = await list_registrations(connection, before=before, limit=limit)
-    return _page(request, "registrations", rows=rows, older=_older(rows, limit))
+        rows = await list_registrations(connection, page)
+    return _page(request, "registrations", rows=rows, more=next_page(request, page, rows))
 
 
 async def attestations(request: web.Request) -> web.Response:
     """Show what each node proved last."""
+    page = read_page(request, by_name=True)
     async with request.app[HUB].transaction() as connection:
-        rows = await list_records(connection)
-    return _page(request, "attestations", rows=rows)
+        rows = await list_records(connection, page)
+    more = next_page(request, page, rows, key="builder_name")
+    return _page(request, "attestations", rows=rows, more=more)
 
 
 async def events(request: web.Request) -> web.Response:
     """Show what instances did, newest first."""
-    before, limit = read_page(request)
+    page = read_page(request)
     async with request.app[HUB].transaction() as connection:
-        rows = await list_events(connection, before=before, limit=limit)
-    return _page(request, "events", rows=rows, older=_older(rows, limit))
+        rows = await list_events(connection, page)
+    return _page(request, "events", rows=rows, more=next_page(request, page, rows))
 
 
 async def audit(request: web.Request) -> web.Response:
     """Show what admins did, newest first."""
-    before, limit = read_page(request)
+    page = read_page(request)
     async with request.app[HUB].transaction() as connection:
-        rows = await list_audit(connection, before=before, limit=limit)
-    return _page(request, "audit", rows=rows, older=_older(rows, limit))
+        rows = await list_audit(connection, page)
+    return _page(request, "audit", rows=rows, more=next_page(request, page, rows))
 
 
 async def style(_request: web.Request) -> web.Response:
@@ -140,20 +142,24 @@ async def post_measurement(request: web.Request) -> web.Response:
 
 
 async def _builders(request: web.Request, *, error: RequestError | None = None) -> web.Response:
+    page = read_page(request, by_name=True)
     async with request.app[HUB].transaction() as connection:
-        found = await list_builders(connection)
+        found = await list_builders(connection, page)
     rows = [
         {**asdict(one), "token": _token(request, f"/builders/{one.name}/activation")}
         for one in found
     ]
-    return _page(request, "builders", rows=rows, error=error)
+    more = next_page(request, page, rows, key="name")
+    return _page(request, "builders", rows=rows, error=error, more=more)
 
 
 async def _measurements(request: web.Request, *, error: RequestError | None = None) -> web.Response:
+    page = read_page(request)
     async with request.app[HUB].transaction() as connection:
-        found = await list_measurements(connection)
+        found = await list_measurements(connection, page)
     rows = [
         {
+            "id": stored.measurement.id,
             "name": stored.measurement.name,
             "attestation_type": stored.measurement.attestation_type,
             "expected": stored.measurement.expected,
@@ -164,7 +170,8 @@ async def _measurements(request: web.Request, *, error: RequestError | None = No
         }
         for stored in found
     ]
-    return _page(request, "measurements", rows=rows, error=error)
+    more = next_page(request, page, rows)
+    return _page(request, "measurements", rows=rows, error=error, more=more)
 
 
 async def _post(
@@ -196,22 +203,17 @@ def _page(
     *,
     rows: Rows,
     error: RequestError | None = None,
-    older: int | None = None,
+    more: str | None = None,
 ) -> web.Response:
     text = _ENVIRONMENT.get_template(f"{name}.html").render(
         page=name,
         rows=rows,
-        older=older,
+        more=more,
         user=request[ACTOR].user,
         error=None if error is None else error.message,
     )
     status = 200 if error is None else error.status
     return web.Response(text=text, status=status, content_type="text/html", headers=_HEADERS)
-
-
-def _older(rows: Rows, limit: int) -> int | None:
-    """Return the number that the next page begins before; None when there is none."""
-    return int(rows[-1]["id"]) if len(rows) == limit else None
 
 
 def _token(request: web.Request, action: str) -> str:

@@ -4,13 +4,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from cryptography.x509 import load_pem_x509_certificate
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from buildernet.builder_hub.builders import list_builders
+from buildernet.attestation.node import key_digest
+from buildernet.builder_hub.builders import list_active_builders
 from buildernet.builder_hub.credentials import Credentials
-from buildernet.builder_hub.errors import UnknownError
-from buildernet.builder_hub.limits import DEFAULT_PAGE, KEPT_REGISTRATIONS
+from buildernet.builder_hub.errors import ConflictError, UnknownError
+from buildernet.builder_hub.limits import KEPT_REGISTRATIONS
+from buildernet.builder_hub.paging import FIRST_PAGE, Page
 from buildernet.builder_hub.schema import BUILDERS, REGISTRATIONS
 
 
@@ -23,12 +26,15 @@ async def register(
     measurement_id: int | None,
     at_ms: int,
 ) -> None:
-    """Make credentials the ones of a builder's service; the same ones again change nothing."""
-    # One registration of a builder at a time: the last one wins, none fails.
-    await connection.execute(
-        select(BUILDERS.c.name).where(BUILDERS.c.name == builder).with_for_update()
-    )
+    """Make credentials the ones of a builder's service; the same ones again change nothing.
+
+    The caller has locked the builder.
+
+    Raises:
+        ConflictError: An admin took a registration of one of these keys back.
+    """
     mine = (REGISTRATIONS.c.builder_name == builder) & (REGISTRATIONS.c.service == service)
+    await _require_allowed(connection, credentials, mine)
     row = (
         await connection.execute(select(REGISTRATIONS).where(mine, REGISTRATIONS.c.is_active))
     ).first()
@@ -57,45 +63,50 @@ async def register(
         .order_by(REGISTRATIONS.c.id.desc())
         .limit(KEPT_REGISTRATIONS)
     )
-    await connection.execute(delete(REGISTRATIONS).where(mine, REGISTRATIONS.c.id.not_in(kept)))
+    old = mine & REGISTRATIONS.c.id.not_in(kept) & ~REGISTRATIONS.c.is_refused
+    await connection.execute(delete(REGISTRATIONS).where(old))
 
 
-async def deactivate_registration(
+async def refuse_registration(
     connection: AsyncConnection, number: int, *, at_ms: int
 ) -> Mapping[str, Any]:
-    """Take a registration back, and return builder and service it was for.
+    """Take a registration back and refuse its keys; return builder and service it was for.
 
     Raises:
         UnknownError: There is no active one of this number.
     """
-    query = select(REGISTRATIONS.c.builder_name, REGISTRATIONS.c.service).where(
-        REGISTRATIONS.c.id == number, REGISTRATIONS.c.is_active
+    return await _change(
+        connection,
+        (REGISTRATIONS.c.id == number) & REGISTRATIONS.c.is_active,
+        f"no active registration {number}",
+        is_active=False,
+        is_refused=True,
+        deprecated_at_ms=at_ms,
     )
-    row = (await connection.execute(query)).mappings().first()
-    if row is None:
-        raise UnknownError(f"no active registration {number}")
-    await connection.execute(
-        update(REGISTRATIONS)
-        .where(REGISTRATIONS.c.id == number)
-        .values(is_active=False, deprecated_at_ms=at_ms)
+
+
+async def allow_registration(connection: AsyncConnection, number: int) -> Mapping[str, Any]:
+    """Let the keys of a registration that was taken back register again.
+
+    Raises:
+        UnknownError: There is no refused one of this number.
+    """
+    return await _change(
+        connection,
+        (REGISTRATIONS.c.id == number) & REGISTRATIONS.c.is_refused,
+        f"no refused registration {number}",
+        is_refused=False,
     )
-    return dict(row)
 
 
 # Any: rows of JSON, for handlers and pages alike.
 async def list_registrations(
-    connection: AsyncConnection,
-    *,
-    builder: str | None = None,
-    before: int | None = None,
-    limit: int = DEFAULT_PAGE,
+    connection: AsyncConnection, page: Page = FIRST_PAGE, *, builder: str | None = None
 ) -> Sequence[dict[str, Any]]:
     """Return past and present registrations, newest first."""
-    query = select(REGISTRATIONS).order_by(REGISTRATIONS.c.id.desc()).limit(limit)
+    query = page.newest_first(select(REGISTRATIONS), REGISTRATIONS.c.id)
     if builder is not None:
         query = query.where(REGISTRATIONS.c.builder_name == builder)
-    if before is not None:
-        query = query.where(REGISTRATIONS.c.id < before)
     return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
@@ -106,7 +117,7 @@ async def builders_with_services(
 
     A builder without registrations is in the list, so that a node sees who belongs to the network.
     """
-    builders = await list_builders(connection, network=network, active_only=True)
+    builders = await list_active_builders(connection, network)
     entries: dict[str, dict[str, Any]] = {
         builder.name: {
             "ip": builder.ip_address,
@@ -131,3 +142,42 @@ async def builders_with_services(
         if row["builder_name"] in entries:
             entries[row["builder_name"]][row["service"]] = present
     return list(entries.values())
+
+
+async def _change(
+    connection: AsyncConnection, which: ColumnElement[bool], missing: str, **values: object
+) -> Mapping[str, Any]:
+    owner = select(REGISTRATIONS.c.builder_name).where(which).scalar_subquery()
+    # A registration under way is stored before, or sees this.
+    await connection.execute(
+        select(BUILDERS).where(BUILDERS.c.name == owner).with_for_update(key_share=True)
+    )
+    changed = (
+        update(REGISTRATIONS)
+        .where(which)
+        .values(**values)
+        .returning(REGISTRATIONS.c.builder_name, REGISTRATIONS.c.service)
+    )
+    row = (await connection.execute(changed)).mappings().first()
+    if row is None:
+        raise UnknownError(missing)
+    return dict(row)
+
+
+async def _require_allowed(
+    connection: AsyncConnection, credentials: Credentials, mine: ColumnElement[bool]
+) -> None:
+    query = select(
+        REGISTRATIONS.c.id, REGISTRATIONS.c.ecdsa_address, REGISTRATIONS.c.tls_cert
+    ).where(mine, REGISTRATIONS.c.is_refused)
+    tls_key = _tls_key(credentials.tls_cert)
+    for number, address, certificates in await connection.execute(query):
+        is_address = address is not None and address == credentials.ecdsa_address
+        if is_address or (tls_key is not None and tls_key == _tls_key(certificates)):
+            raise ConflictError(f"registration {number} of this key was taken back by an admin")
+
+
+def _tls_key(certificates: str | None) -> bytes | None:
+    if certificates is None:
+        return None
+    return key_digest(load_pem_x509_certificate(certificates.encode()))

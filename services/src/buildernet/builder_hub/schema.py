@@ -21,6 +21,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -98,6 +99,7 @@ REGISTRATIONS: Final = Table(
     Column("is_active", Boolean, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("deprecated_at_ms", BigInteger, nullable=True),
+    Column("is_refused", Boolean, nullable=False, server_default=false()),
     _one_active("registrations_one_active", "builder_name", "service"),
 )
 

@@ -6,12 +6,14 @@ them decrypt, so a key is replaced by putting a new one in front and running
 `builder-hub rotate-secrets`. A sealed value is 12 bytes of nonce and the ciphertext with its tag.
 """
 
+import os
 import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_IRWXG, S_IRWXO
+from tempfile import NamedTemporaryFile
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -125,8 +127,17 @@ def create_key_file(path: Path) -> Sealer:
         SealError: It exists, or cannot be written.
     """
     try:
-        path.touch(mode=0o600, exist_ok=False)
-        path.write_text(new_key("first"))
+        # Mode 0600. Whole or not there, even after a loss of power: what it seals comes next.
+        with NamedTemporaryFile("w", dir=path.parent) as file:
+            file.write(new_key("first"))
+            file.flush()
+            os.fsync(file.fileno())
+            os.link(file.name, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     except OSError as exc:
         raise SealError(f"cannot make the key file {path}: {exc.strerror}") from exc
     return load_keys(path)
