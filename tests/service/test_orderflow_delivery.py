@@ -2,12 +2,12 @@
 """Delivery over real sockets: who gets which order, in which form and sequence."""
 
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from buildernet.orderflow_proxy import delivery as delivery_module
 from buildernet.orderflow_proxy.delivery import Running
