@@ -3,13 +3,13 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from buildernet.orderflow_proxy import builder as builder_module
 from buildernet.orderflow_proxy import delivery as delivery_module

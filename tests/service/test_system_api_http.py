@@ -9,7 +9,8 @@ from aiohttp import web
 
 from buildernet.base.paths import MAX_EVENT_BYTES
 from buildernet.net.health import READINESS
-from buildernet.net.middleware import errors_as_json
+from buildernet.net.limits import ServerLimits
+from buildernet.net.server import new_application
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 
@@ -99,7 +100,7 @@ async def test_a_bug_is_an_answer_without_details(aiohttp_client, caplog):
     async def broken(_request: web.Request) -> web.Response:
         raise ZeroDivisionError("secret detail")
 
-    app = web.Application(middlewares=[errors_as_json])
+    app = new_application("broken", limits=ServerLimits())
     app.router.add_get("/", broken)
     async with (await aiohttp_client(app)).get("/") as response:
         assert response.status == 500

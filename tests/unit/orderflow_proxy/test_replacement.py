@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Slots: A, B and A again, nonces out of date, cancellations."""
 
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from buildernet.ethereum.address import Address
 from buildernet.orderflow_proxy.order import Order, OrderKind, Replacement

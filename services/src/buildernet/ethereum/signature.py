@@ -8,6 +8,7 @@ Reference: docs/protocols/orderflow-signature.md; EIP-191 version 0x45; EIP-2 (l
 """
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from stat import S_IRWXG, S_IRWXO
 from typing import Final, NoReturn, Self
@@ -31,6 +32,9 @@ HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F4668
 
 MAX_KEY_FILE_BYTES: Final = 256
 """A key is 66 characters and a line end."""
+
+REMEMBERED_SIGNERS: Final = 4096
+"""Public keys whose address is remembered: the signers of a few minutes, about 1 MiB."""
 
 _HEADER_CHARACTERS: Final = 42 + 1 + 132
 _RECOVERY_IDS: Final = {0: b"\0", 1: b"\1", 27: b"\0", 28: b"\1"}
@@ -176,7 +180,12 @@ def recover_signer(digest: bytes, signature: bytes) -> Address:
 
 
 def _address_of(public: PublicKey) -> Address:
-    return Address(compute_keccak256(public.format(compressed=False)[1:])[12:])
+    return _address_of_point(public.format(compressed=False))
+
+
+@lru_cache(maxsize=REMEMBERED_SIGNERS)
+def _address_of_point(point: bytes) -> Address:
+    return Address(compute_keccak256(point[1:])[12:])
 
 
 def _invalid(detail: str) -> SignatureError:

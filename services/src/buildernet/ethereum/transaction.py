@@ -8,8 +8,9 @@ Reference: EIP-2718, EIP-155, EIP-2930, EIP-1559, EIP-4844, EIP-7702.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.errors import SignatureError, TransactionFormatError
@@ -46,8 +47,7 @@ _UNPROTECTED_V: Final = (27, 28)
 _FIRST_PROTECTED_V: Final = 35
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(msgspec.Struct, frozen=True):
     """A decoded transaction. Amounts are in wei."""
 
     type: int

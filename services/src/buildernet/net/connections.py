@@ -7,9 +7,6 @@ long. The guard looks at every connection a few times per timeout and cuts those
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from aiohttp import web
@@ -51,26 +48,26 @@ class ConnectionGuard:
     def __init__(self, limits: ServerLimits, metrics: HttpMetrics) -> None:
         self.limits = limits
         self.metrics = metrics
-        self._busy: Counter[object] = Counter()
+        self._busy: dict[object, int] = {}
         self._idle_since: dict[object, float] = {}
 
     def accept(self, server: web.Server) -> asyncio.Protocol:
         """Return the protocol of a new connection: the server's, behind a check of the number."""
         return _Gate(self, server)
 
-    @contextmanager
-    def handling(self, request: web.Request) -> Iterator[None]:
-        """Mark the request's connection as being inside a handler."""
+    def enter(self, request: web.Request) -> object:
+        """Mark the request's connection as being inside a handler; returns what `leave` takes."""
         # A stream of HTTP/2 stands in the place of its connection.
         connection: object = getattr(request.protocol, "connection", request.protocol)
-        self._busy[connection] += 1
-        try:
-            yield
-        finally:
-            self._busy[connection] -= 1
-            if not self._busy[connection]:
-                del self._busy[connection]
-            self._idle_since[connection] = asyncio.get_running_loop().time()
+        self._busy[connection] = self._busy.get(connection, 0) + 1
+        return connection
+
+    def leave(self, connection: object) -> None:
+        """Take back what `enter` said; the connection idles from now on, unless others are in."""
+        self._busy[connection] -= 1
+        if not self._busy[connection]:
+            del self._busy[connection]
+        self._idle_since[connection] = asyncio.get_running_loop().time()
 
     async def sweep(self, server: web.Server) -> None:
         """Cut connections that idle too long; runs until cancelled."""

@@ -24,7 +24,7 @@ from buildernet.net.errors import ListenError
 from buildernet.net.health import READINESS, STOPPING, Readiness, livez, readyz
 from buildernet.net.limits import ServerLimits
 from buildernet.net.metrics import METRICS, HttpMetrics, metrics
-from buildernet.net.middleware import GUARD, LIMITS, deadline, errors_as_json, observe
+from buildernet.net.middleware import GUARD, LIMITS, around
 
 _log = logging.getLogger(__name__)
 
@@ -65,12 +65,13 @@ def bare_application(*, limits: ServerLimits, metrics: HttpMetrics) -> web.Appli
         limits: What one client may cost.
         metrics: Counts its requests.
     """
+    guard = ConnectionGuard(limits, metrics)
     app = web.Application(
-        middlewares=[observe, errors_as_json, deadline], client_max_size=limits.max_body_bytes
+        middlewares=[around(limits, metrics, guard)], client_max_size=limits.max_body_bytes
     )
     app[LIMITS] = limits
     app[METRICS] = metrics
-    app[GUARD] = ConnectionGuard(limits, app[METRICS])
+    app[GUARD] = guard
     app[READINESS] = Readiness()
     return app
 

@@ -39,6 +39,9 @@ _INLINE_BATCH_BYTES: Final = 128 * 1024
 """Above this a batch is encoded and signed in a thread: hashing 4 MB takes 10 ms, for which every
 order would wait."""
 
+_LOOK_S: Final = 0.05
+"""How often a batch that waits for more is looked at: below every form's linger time."""
+
 _SIGNATURE_HEADER: Final = "X-Flashbots-Signature"
 
 _log = logging.getLogger(__name__)
@@ -249,16 +252,13 @@ class ArchiveSender:
             self._fresh.clear()
             await self._fresh.wait()
         deadline = monotonic() + self._form.linger_s
-        while self._spool.waiting < self._most and self._spool.waiting_bytes < self._form.max_bytes:
-            left = deadline - monotonic()
-            if left <= 0:
-                return
-            self._fresh.clear()
-            try:
-                async with asyncio.timeout(left):
-                    await self._fresh.wait()
-            except TimeoutError:
-                return
+        # An event would wake this task for every order.
+        while not self._is_full() and (left := deadline - monotonic()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(min(left, _LOOK_S))
+
+    def _is_full(self) -> bool:
+        spool = self._spool
+        return spool.waiting >= self._most or spool.waiting_bytes >= self._form.max_bytes
 
     async def _send(self, batch: Batch) -> None:
         started = monotonic()

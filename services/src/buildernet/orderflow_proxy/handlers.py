@@ -123,15 +123,17 @@ async def _read_json(request: web.Request, *, limit: int, side: Side) -> bytes:
         ContentError: It is declared as another type than JSON, or compressed without leave.
         BodyTooLargeError: It is larger than `limit`.
     """
-    if request.headers.get("Content-Type") is not None and request.content_type != _JSON:
+    declared = request.headers.get("Content-Type", _JSON)
+    if declared != _JSON and request.content_type != _JSON:
         raise ContentError(f"Invalid Request: content type must be {_JSON}")
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding != "identity" and not (encoding == "gzip" and side.accept_gzip):
         raise ContentError("Invalid Request: compressed bodies are not taken")
     if (request.content_length or 0) > limit:
         raise BodyTooLargeError(f"request body is too big, max size: {limit}")
-    parts, size = [], 0
-    async for chunk in request.content.iter_any():
+    content, parts, size = request.content, [], 0
+    while not content.at_eof():
+        chunk = await content.readany()
         size += len(chunk)
         if size > limit:
             raise BodyTooLargeError(f"request body is too big, max size: {limit}")

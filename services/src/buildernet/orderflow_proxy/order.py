@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import Final, Protocol
 from uuid import UUID
 
+import msgspec
+
 from buildernet.base.errors import BuildernetError
 from buildernet.ethereum.address import Address
 
@@ -54,8 +56,7 @@ class Replacement:
     """The highest one wins; None where the order carries none (`eth_cancelBundle`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """One accepted order."""
 
     method: str

@@ -183,7 +183,7 @@ class Spool:
             segment, start = self._segments[0], self._acknowledged
             if start.offset < segment.size:
                 data = self._data(segment, start, max_bytes)
-                records = parse_frames(data, segment.stream, start.number)[:max_records]
+                records = parse_frames(data, segment.stream, start.number, most=max_records)
                 if records:
                     return _batch(segment, start, records)
                 self._give_up(segment, start)

@@ -88,17 +88,20 @@ def parse_segment(data: bytes) -> SegmentContent | None:
     return SegmentContent(stream, first, tuple(parse_frames(data[HEADER_BYTES:], stream, first)))
 
 
-def parse_frames(data: bytes, stream: bytes, number: int) -> list[bytes]:
+def parse_frames(
+    data: bytes, stream: bytes, number: int, *, most: int | None = None
+) -> list[bytes]:
     """Return the payloads of whole frames from the start of the data.
 
     Args:
         data: Begins with a frame.
         stream: The segment's.
         number: Of the first record in the data.
+        most: So many at most; None for all.
     """
     found: list[bytes] = []
     at = 0
-    while at + FRAME_BYTES <= len(data):
+    while at + FRAME_BYTES <= len(data) and len(found) != most:
         length, crc = _FRAME.unpack_from(data, at)
         if length > MAX_RECORD_BYTES:
             break

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 import json
 from copy import deepcopy
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from buildernet.ethereum.address import Address
 from buildernet.orderflow_proxy.orders.bundle import Bundle, encode_bundle, read_bundle

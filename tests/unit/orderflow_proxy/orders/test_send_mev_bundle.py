@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 import json
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from buildernet.ethereum.address import Address
 from buildernet.orderflow_proxy.order import (

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 from collections import Counter
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from buildernet.ethereum.signature import SigningKey
 from buildernet.orderflow_proxy.order import Order, OrderKind, OrderPriority, Replacement

@@ -4,7 +4,6 @@
 Reference: docs/protocols/orderflow-orders.md.
 """
 
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -80,8 +79,7 @@ class BundleParams(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
 _DECODER: Final = msgspec.json.Decoder(BundleParams)
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(msgspec.Struct, frozen=True):
     """The typed fields of a bundle, in the sender's order."""
 
     transactions: tuple[Transaction, ...]

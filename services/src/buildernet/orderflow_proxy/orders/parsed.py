@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the methods take besides their parameter, and what each makes of it."""
 
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 from uuid import UUID
@@ -27,8 +26,7 @@ _KEY_DOMAIN: Final = b"buildernet order"
 """Personalises the hash, so that a key equals no other digest of the same bytes (16 bytes)."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderRequest:
+class OrderRequest(msgspec.Struct, frozen=True):
     """Who sent a request, established by its signature, and when it came."""
 
     source: OrderSource
@@ -45,8 +43,7 @@ class OrderRequest:
         return self.source is OrderSource.USER
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedOrder:
+class ParsedOrder(msgspec.Struct, frozen=True):
     """An order that keeps every rule, before somebody decides how urgent it is."""
 
     request: OrderRequest

@@ -4,8 +4,9 @@
 Reference: docs/protocols/orderflow-orders.md.
 """
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from buildernet.ethereum.address import Address
 from buildernet.orderflow_proxy.order import OrderKind

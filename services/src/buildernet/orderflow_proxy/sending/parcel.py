@@ -5,8 +5,9 @@ A `Parcel` is shared by all destinations; a `Ticket` is its place in one destina
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from buildernet.ethereum.signature import SigningKey, sign_body
 from buildernet.orderflow_proxy.order import Order, OrderKind
@@ -25,8 +26,7 @@ CANCELLATION_S: Final = 1200.0
 """A cancellation without a block is tried this long: builders hold bundles for 100 blocks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
+class Parcel(msgspec.Struct, frozen=True):
     """One order, ready to be sent."""
 
     order: Order
