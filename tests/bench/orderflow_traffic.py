@@ -47,7 +47,7 @@ AT_ONCE: Final = 16
 TIMEOUT_S: Final = 60.0
 SETTLED_S: Final = 4.0
 """After the last answer: what the proxy still sends to peers and archive belongs to the run."""
-PEERS_KNOWN_S: Final = 3.0
+PEERS_KNOWN_S: Final = 6.0
 """After the start: the list of peers is fetched and the connections are made."""
 
 _TARGET_BLOCK: Final = 1000
