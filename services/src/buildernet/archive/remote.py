@@ -4,17 +4,15 @@
 import http
 import http.client
 import json
-import os
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from buildernet.archive.errors import RemoteError
+from buildernet.base.bounded_file import replacing
 from buildernet.net.authority import trusting
 
 _SECONDS: Final = 60
@@ -75,24 +73,17 @@ class RemoteArchive:
         if out.is_dir():
             raise RemoteError(f"{out} is a folder", hint="name the file in it")
         size = 0
-        temporary = None
         try:
-            with self._get(f"/api/v1/{table}/export", query, seconds=_EXPORT_SECONDS) as answer:
-                handle, temporary = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
-                with os.fdopen(handle, "wb") as file:
-                    while piece := answer.read(_PIECE_BYTES):
-                        file.write(piece)
-                        size += len(piece)
-                    file.flush()
-                    os.fsync(file.fileno())
-            Path(temporary).replace(out)
+            with (
+                self._get(f"/api/v1/{table}/export", query, seconds=_EXPORT_SECONDS) as answer,
+                replacing(out) as file,
+            ):
+                while piece := answer.read(_PIECE_BYTES):
+                    file.write(piece)
+                    size += len(piece)
         except (OSError, http.client.HTTPException) as exc:
             reason = getattr(exc, "strerror", None) or exc or type(exc).__name__
             raise RemoteError(f"export to {out} failed: {reason}") from exc
-        finally:
-            if temporary is not None:
-                with suppress(FileNotFoundError):
-                    Path(temporary).unlink()
         return size
 
     def _get(self, path: str, query: Mapping[str, str], *, seconds: int) -> IO[bytes]:

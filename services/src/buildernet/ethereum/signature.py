@@ -9,11 +9,11 @@ Reference: docs/protocols/orderflow-signature.md; EIP-191 version 0x45; EIP-2 (l
 
 import re
 from pathlib import Path
-from stat import S_IRWXG, S_IRWXO
 from typing import Final, NoReturn, Self
 
 from coincurve import PrivateKey, PublicKey
 
+from buildernet.base.bounded_file import read_private_file
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.errors import (
     AddressFormatError,
@@ -84,19 +84,7 @@ class SigningKey:
         Raises:
             SigningKeyError: The file is missing, open to others, or holds no key.
         """
-        try:
-            with path.open("rb") as file:
-                mode = path.stat().st_mode
-                data = file.read(MAX_KEY_FILE_BYTES + 1)
-        except OSError as exc:
-            raise SigningKeyError(f"cannot read the signing key {path}: {exc.strerror}") from exc
-        if mode & (S_IRWXG | S_IRWXO):
-            raise SigningKeyError(
-                f"the signing key {path} is open to others (mode {mode & 0o777:04o})",
-                hint=f"chmod 0600 {path}",
-            )
-        if len(data) > MAX_KEY_FILE_BYTES:
-            raise SigningKeyError(f"{path} is larger than any signing key")
+        data = read_private_file(path, limit=MAX_KEY_FILE_BYTES, error=SigningKeyError)
         return cls.parse(data.decode("ascii", errors="replace"))
 
     def sign_digest(self, digest: bytes) -> bytes:
