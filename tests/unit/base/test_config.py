@@ -174,6 +174,15 @@ def test_require_range_includes_its_ends():
             config.require_range("x", value, low=1, high=1)
 
 
+def test_a_name_that_is_near_none_gets_the_list(tmp_path):
+    (tmp_path / "c.toml").write_text("zzzz = 1\n")
+    with pytest.raises(ConfigError) as caught:
+        config.load(Settings, path=tmp_path / "c.toml")
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("known: ")
+    assert "words" in caught.value.hint
+
+
 def test_the_shipped_default_file_names_every_key_with_its_default():
     from buildernet.system_api.config import SystemApiConfig
 

@@ -25,6 +25,9 @@ from buildernet.base.errors import ConfigError
 MAX_CONFIG_BYTES: Final = 256 * 1024
 """Far above what a person writes; a device or a log given by mistake stops here."""
 
+_SIMILAR: Final = 0.6
+"""How alike a name must be to be meant, from 0 to 1; a mere guess would mislead."""
+
 _BOOLEANS: Final = {"true": True, "false": False}
 
 # A parsed TOML value has no narrower type than Any until it is checked below.
@@ -181,5 +184,5 @@ def _without_none(hint: object) -> object:
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
-    match = difflib.get_close_matches(name, known, n=1, cutoff=0)
+    match = difflib.get_close_matches(name, known, n=1, cutoff=_SIMILAR)
     return f"did you mean {match[0]}?" if match else f"known: {', '.join(known)}"

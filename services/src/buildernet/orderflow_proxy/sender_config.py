@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Settings of `orderflow-proxy sender`; each is explained in docs/services/orderflow-sender.md."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from buildernet.ethereum.signature import SigningKey
 from buildernet.net.address import ListenAddress
 
 KEY_VARIABLE: Final = "ORDERFLOW_SIGNER_KEY"
+
+_log = logging.getLogger(__name__)
 
 _MAX_BODY: Final = 64 * 1024 * 1024
 
@@ -113,6 +116,7 @@ def load_key(config: SenderConfig, environment: Mapping[str, str]) -> SigningKey
         key = SigningKey.load(config.signing_key_file)
     elif text:
         key = SigningKey.parse(text)
+        _log.warning("secret_in_environment variable=%s use=signing_key_file", KEY_VARIABLE)
     else:
         raise ConfigError(
             "there is no key to sign with", hint="give --orderflow-signer-key-file FILE"
