@@ -9,11 +9,12 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from buildernet.archive.errors import RemoteError
 from buildernet.base.bounded_file import replacing
 from buildernet.net.authority import trusting
+from buildernet.net.http_url import parse_http_url
 
 _SECONDS: Final = 60
 _EXPORT_SECONDS: Final = 600
@@ -38,13 +39,9 @@ class RemoteArchive:
             authority: PEM file of who vouches for its certificate; the system's otherwise.
 
         Raises:
-            RemoteError: Another URL.
-            ConfigError: The file holds no certificates.
+            ConfigError: Another URL, or the file holds no certificates.
         """
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise RemoteError(
-                f"{url[:80]!r} is no http or https URL", hint="example: http://127.0.0.1:14894"
-            )
+        parse_http_url("--url", url, schemes=("http", "https"))
         self._tls = trusting(authority)
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -8,6 +8,7 @@ Reference: docs/protocols/orderflow-signature.md; EIP-191 version 0x45; EIP-2 (l
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NoReturn, Self
 
@@ -23,7 +24,9 @@ from buildernet.ethereum.errors import (
 )
 from buildernet.ethereum.keccak import compute_keccak256
 
-SIGNATURE_HEADERS: Final = ("X-BuilderNet-Signature", "X-Flashbots-Signature")
+BUILDERNET_SIGNATURE: Final = "X-BuilderNet-Signature"
+FLASHBOTS_SIGNATURE: Final = "X-Flashbots-Signature"
+SIGNATURE_HEADERS: Final = (BUILDERNET_SIGNATURE, FLASHBOTS_SIGNATURE)
 """The headers that carry a signature; the first one present counts."""
 
 HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
@@ -107,6 +110,11 @@ def compute_body_digest(body: bytes) -> bytes:
 def sign_body(key: SigningKey, body: bytes) -> str:
     """Return the text of the signature header for a body: `<checksummed address>:0x<r s v>`."""
     return f"{key.address}:0x{key.sign_digest(compute_body_digest(body)).hex()}"
+
+
+def find_signature(headers: Mapping[str, str]) -> str | None:
+    """Return the first of `SIGNATURE_HEADERS` that a request carries, even if it is empty."""
+    return next((headers[name] for name in SIGNATURE_HEADERS if name in headers), None)
 
 
 def verify_body(header: str | None, body: bytes) -> Address:

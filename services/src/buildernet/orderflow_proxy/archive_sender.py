@@ -20,7 +20,7 @@ import aiohttp
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from buildernet.ethereum.signature import SigningKey, sign_body
+from buildernet.ethereum.signature import FLASHBOTS_SIGNATURE, SigningKey, sign_body
 from buildernet.net import archive_stream
 from buildernet.net.jsonrpc import INVALID_PARAMS, RemoteError, parse_answer
 from buildernet.orderflow_proxy import order_events
@@ -39,7 +39,6 @@ _INLINE_BATCH_BYTES: Final = 128 * 1024
 """Above this a batch is encoded and signed in a thread: hashing 4 MB takes 10 ms, for which every
 order would wait."""
 
-_SIGNATURE_HEADER: Final = "X-Flashbots-Signature"
 
 _log = logging.getLogger(__name__)
 
@@ -297,7 +296,7 @@ class ArchiveSender:
         return await asyncio.to_thread(make)
 
     async def _post(self, body: bytes, signature: str) -> None:
-        headers = {"Content-Type": self._form.content_type, _SIGNATURE_HEADER: signature}
+        headers = {"Content-Type": self._form.content_type, FLASHBOTS_SIGNATURE: signature}
         try:
             async with self._session.post(
                 self._url,

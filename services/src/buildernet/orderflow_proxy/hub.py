@@ -25,7 +25,7 @@ from buildernet.attestation.node import sign_possession
 from buildernet.attestation.node.possession import PrivateKey
 from buildernet.base.bounded_file import read_file
 from buildernet.base.errors import BuildernetError
-from buildernet.ethereum.signature import SigningKey, sign_body
+from buildernet.ethereum.signature import BUILDERNET_SIGNATURE, SigningKey, sign_body
 from buildernet.net.errors import FetchError
 from buildernet.net.fetch import read_bounded
 from buildernet.orderflow_proxy.peer import MAX_LIST_BYTES, PeerList, parse_peers
@@ -151,7 +151,7 @@ class HubClient:
         body = msgspec.json.encode(document)
         headers = {"Content-Type": "application/json"}
         if key is not None and challenge is not None:
-            headers["X-BuilderNet-Signature"] = sign_body(key, body)
+            headers[BUILDERNET_SIGNATURE] = sign_body(key, body)
         status, answer = await self._request(
             "POST", _REGISTER + service, limit=_MAX_ANSWER_BYTES, body=body, headers=headers
         )

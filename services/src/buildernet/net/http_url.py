@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""URLs of settings, looked at when they are read and not when they are first needed."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from buildernet.base.errors import ConfigError
+
+HOST_NAME: Final = re.compile(
+    r"(?=.{1,253}$)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(?:\.(?!$)|$))+", re.ASCII
+)
+"""Labels of 1 to 63 characters: others make the resolver raise what is no OSError."""
+
+
+def parse_http_url(name: str, text: str, *, schemes: Sequence[str] = ("http",)) -> SplitResult:
+    """Read a URL with a host that can be asked for, and without a password.
+
+    Args:
+        name: Of the setting.
+        text: Its value.
+        schemes: What it may begin with.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname or ""
+        usable = parts.scheme in schemes and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or "@" in parts.netloc or not (":" in host or HOST_NAME.fullmatch(host)):
+        raise ConfigError(
+            f"{name} {text[:80]!r} is no {' or '.join(schemes)} URL",
+            hint=f"example: {schemes[0]}://127.0.0.1:8545",
+        )
+    return parts
