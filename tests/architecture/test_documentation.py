@@ -18,9 +18,16 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGE: Final = ROOT / "services/src/buildernet"
 PACKAGES: Final = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 # base/config.py is the reader of configuration files, not a service's settings.
-CONFIGURED: Final = [
-    name for name in PACKAGES if name != "base" and (PACKAGE / name / "config.py").exists()
-]
+CONFIGURED: Final = sorted(
+    f"{path.parent.name}.{path.stem}"
+    for path in PACKAGE.glob("*/*config.py")
+    if path.parent.name != "base"
+)
+OTHER_PAGES: Final = {
+    "node.registration_config": "node",
+    "orderflow_proxy.sender_config": "orderflow-sender",
+}
+"""Pages that are not named after the package."""
 UNIT_FOLDERS: Final = [ROOT / "services/systemd", ROOT / "layers/meta-buildernet/files"]
 LINK: Final = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 
@@ -54,18 +61,19 @@ def test_every_unit_is_documented() -> None:
     assert sorted(unit for unit in units if unit not in said) == []
 
 
-@pytest.mark.parametrize("package", CONFIGURED)
-def test_every_setting_is_documented(package: str) -> None:
-    module = importlib.import_module(f"buildernet.{package}.config")
+@pytest.mark.parametrize("name", CONFIGURED)
+def test_every_setting_is_documented(name: str) -> None:
+    module = importlib.import_module(f"buildernet.{name}")
     own = [
         value
         for value in vars(module).values()
         if dataclasses.is_dataclass(value) and getattr(value, "__module__", "") == module.__name__
     ]
     settings = {field.name for value in own for field in dataclasses.fields(value)}
-    page = text(f"docs/services/{package.replace('_', '-')}.md")
+    page = OTHER_PAGES.get(name, name.partition(".")[0].replace("_", "-"))
+    said = text(f"docs/services/{page}.md")
     assert settings
-    assert sorted(name for name in settings if f"`{name}`" not in page) == []
+    assert sorted(setting for setting in settings if f"`{setting}`" not in said) == []
 
 
 def test_readme_names_every_verb() -> None:
