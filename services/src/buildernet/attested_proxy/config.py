@@ -110,12 +110,15 @@ class AzureSource:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one peer may cost."""
+    """What one peer may cost, before it is proved who it is and after."""
 
     handshake_timeout_s: int = 30
+    """From TCP connection to verified peer; the reference gives evidence 30 s as well."""
     max_handshakes: int = 256
+    """Connections that are not through their handshake; more are closed at once."""
     max_connections: int = 1024
     max_connections_per_address: int = 64
+    """Open at once from one IP address, handshakes included."""
     idle_timeout_s: int = 90
     request_timeout_s: int = 300
     max_body_bytes: int = 1 << 30
