@@ -25,14 +25,14 @@ from buildernet.base.errors import ConfigError
 MAX_CONFIG_BYTES: Final = 256 * 1024
 """Far above what a person writes; a device or a log given by mistake stops here."""
 
-_SIMILAR: Final = 0.6
-"""How alike a name must be to be meant, from 0 to 1; a mere guess would mislead."""
-
 _BOOLEANS: Final = {"true": True, "false": False}
 
 # A parsed TOML value has no narrower type than Any until it is checked below.
 _Table = Mapping[str, Any]
 _Config = TypeVar("_Config")
+
+_SIMILAR: Final = 0.6
+"""How alike a name must be to be meant, from 0 to 1; a mere guess would mislead."""
 
 
 def load(
