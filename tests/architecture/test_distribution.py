@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +47,23 @@ def test_shipped_code_never_imports_tests() -> None:
     test_only = {"tests", "pytest", "hypothesis", "unittest"}
     importing = {str(p): imported_roots(p) & test_only for p in PACKAGE.rglob("*.py")}
     assert {path: names for path, names in importing.items() if names} == {}
+
+
+def normal(name: str) -> str:
+    """A distribution's name, without extras and version, as the index compares them."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[\[<>=;~! ]", name)[0]).lower()
+
+
+def test_what_is_imported_is_declared() -> None:
+    project = tomllib.loads((SERVICES / "pyproject.toml").read_text())["project"]
+    lists = [project["dependencies"], *project["optional-dependencies"].values()]
+    declared = {normal(name) for names in lists for name in names}
+    imported = set.union(*(imported_roots(path) for path in PACKAGE.rglob("*.py")))
+    foreign = imported - set(sys.stdlib_module_names) - {"buildernet"}
+    assert "aiohttp" in foreign
+    owners = packages_distributions()
+    undeclared = [name for name in foreign if not declared & {normal(one) for one in owners[name]}]
+    assert sorted(undeclared) == []
 
 
 def wheel_contents(folder: Path) -> dict[str, bytes]:

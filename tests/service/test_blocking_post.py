@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from buildernet.base.errors import ConfigError
 from buildernet.net.blocking_post import post
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def test_other_answers_are_errors(base: str, path: str, limit: int, match: str):
 
 @pytest.mark.parametrize("url", ["https://127.0.0.1/", "file:///etc/passwd", "http://", "x"])
 def test_only_http_is_spoken(url: str):
-    with pytest.raises(OSError, match="not an http URL"):
+    with pytest.raises(ConfigError, match="is no http URL"):
         send(url)
 
 

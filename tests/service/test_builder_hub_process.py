@@ -185,10 +185,12 @@ def test_password_and_key_are_made_by_the_command(run: Run) -> None:
     ("arguments", "text"),
     [
         (["--admin-addr", "0.0.0.0:1", "--disable-admin-auth"], "loopback"),
-        (["--postgres-dsn", "mysql://a:s3cret@b/c"], "unknown kind of database"),
+        (["--postgres-dsn", "mysql://b/c"], "unknown kind of database"),
         (["--admin-basic-password-bcrypt", "s3cret"], "bcrypt"),
         (["--drain-seconds", "x"], "whole number"),
-        (["--postgres-dsn", "postgres://a:s3cret@/b?host=/nowhere"], "does not answer"),
+        (["--postgres-dsn", "postgres://a@/b?host=/nowhere"], "does not answer"),
+        (["--postgres-dsn", "postgres://a:s3cret@b/c"], "list of processes"),
+        (["--postgres-dsn", "postgres://a@b/c?password=s3cret"], "database_url_file"),
     ],
 )
 def test_unusable_setting_is_said_without_secrets(

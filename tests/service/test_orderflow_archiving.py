@@ -210,3 +210,11 @@ async def test_orders_never_leave_unencrypted_by_mistake(tmp_path, endpoint):
     with pytest.raises(ConfigError):
         async with archiving(config, key=NODE, head=lambda: None, registry=CollectorRegistry()):
             pass
+
+
+async def test_a_spool_that_cannot_be_used_is_a_configuration_error(tmp_path):
+    (tmp_path / "spool").write_bytes(b"a file")
+    config = Archive(endpoint="http://127.0.0.1:1", spool_dir=tmp_path / "spool")
+    with pytest.raises(ConfigError, match=r"archive\.spool_dir: cannot use the spool"):
+        async with archiving(config, key=NODE, head=lambda: None, registry=CollectorRegistry()):
+            pass

@@ -110,6 +110,19 @@ async def test_rotation_replaces_an_old_certificate(memory: Path) -> None:
     assert (memory / "cert.pem").read_bytes() == fresh.pem
 
 
+def test_rotation_that_cannot_be_written_is_tried_again(memory: Path) -> None:
+    old, fresh = (make_identity(["localhost"], now=NOW) for _ in range(2))
+    node = NodeCertificate(old, renew=lambda: fresh, folder=memory)
+    moved = memory.rename(memory.with_name("away"))
+    with pytest.raises(NodeCertificateError, match="cannot write"):
+        node.renew_now()
+    assert node.identity is old  # shown and on disk alike, and still due
+    moved.rename(memory)
+    node.renew_now()
+    assert node.identity is fresh
+    assert (memory / "cert.pem").read_bytes() == fresh.pem
+
+
 async def test_certificate_that_is_not_due_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     stop = asyncio.Event()

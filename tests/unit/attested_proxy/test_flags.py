@@ -5,7 +5,7 @@ import argparse
 
 import pytest
 
-from buildernet.attested_proxy.config import ClientConfig, PeerPolicy, ServerConfig
+from buildernet.attested_proxy.config import AzureSource, ClientConfig, PeerPolicy, ServerConfig
 from buildernet.attested_proxy.evidence import AttestationType
 from buildernet.attested_proxy.flags import CLIENT, GET, SERVER
 from buildernet.base import config
@@ -154,3 +154,17 @@ def test_servers_that_make_no_sense(line: str) -> None:
 def test_clients_that_make_no_sense(line: str) -> None:
     with pytest.raises(ConfigError):
         client(line)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "pccs.example", "ftp://pccs.example", "http://192.0.2.1:8081", "https://a:b@pccs"]
+)
+def test_pccs_that_cannot_be_asked_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(ConfigError, match="pccs_url"):
+        PeerPolicy(pccs_url=url)
+    PeerPolicy(pccs_url="http://127.0.0.1:8081/pccs")
+
+
+def test_quote_service_of_azure_is_an_http_url() -> None:
+    with pytest.raises(ConfigError, match=r"azure\.quote_url"):
+        AzureSource(quote_url="https://169.254.169.254/")

@@ -124,12 +124,17 @@ def test_simulated_root_is_not_trusted_unless_named(
     assert "step B: root certificate" in capsys.readouterr().err
 
 
-def test_status_can_be_allowed_but_not_revoked(files: Path) -> None:
+def test_status_can_be_allowed_but_not_revoked(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(files, *QUOTE, "--allow-status", "OutOfDate") == 1
     assert run(files, *QUOTE, "--allow-status", "OutOfDate", "--allow-status", "UpToDate") == 0
     with pytest.raises(SystemExit) as caught:
         run(files, *QUOTE, "--allow-status", "Revoked")
     assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert "'OutOfDate', 'OutOfDateConfigurationNeeded'" in said
+    assert "TCBStatus" not in said
 
 
 async def test_collateral_is_fetched_and_kept(files: Path) -> None:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
+import argparse
+
 import pytest
 
-from buildernet.base.command import run
+from buildernet.base.command import parse, run
 from buildernet.base.errors import BuildernetError, ConfigError
 
 
@@ -39,3 +41,33 @@ def test_debug_shows_the_traceback(capsys):
 def test_a_bug_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
         run(_raise(ZeroDivisionError()), program="tool")
+
+
+@pytest.mark.parametrize(
+    ("words", "debug", "message"),
+    [
+        (["say", "hello"], False, "hello"),
+        (["--debug", "say", "hello"], True, "hello"),
+        (["say", "--debug", "hello"], True, "hello"),
+        (["say", "hello", "--debug"], True, "hello"),
+        (["say", "--", "--debug"], False, "--debug"),
+        (["--debug", "say", "--", "--debug"], True, "--debug"),
+    ],
+)
+def test_debug_is_taken_anywhere_before_two_dashes(words, debug, message):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--debug", action="store_true")
+    parser.add_subparsers().add_parser("say").add_argument("message")
+    found = parse(parser, words)
+    assert (found.debug, found.message) == (debug, message)
+
+
+def test_words_are_rewritten_without_debug():
+    seen = []
+
+    def rewrite(words):
+        seen.extend(words)
+        return []
+
+    assert parse(argparse.ArgumentParser(), ["a", "--debug"], rewrite=rewrite).debug
+    assert seen == ["a"]

@@ -179,6 +179,15 @@ def test_a_flag_that_was_not_given_overrides_nothing():
     assert config.load(Settings, overrides={"words": None}) == config.load(Settings)
 
 
+def test_a_name_that_is_near_none_gets_the_list(tmp_path):
+    (tmp_path / "c.toml").write_text("zzzz = 1\n")
+    with pytest.raises(ConfigError) as caught:
+        config.load(Settings, path=tmp_path / "c.toml")
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("known: ")
+    assert "words" in caught.value.hint
+
+
 def test_the_shipped_default_file_names_every_key_with_its_default():
     from buildernet.system_api.config import SystemApiConfig
 

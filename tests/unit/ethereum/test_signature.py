@@ -13,6 +13,7 @@ from buildernet.ethereum.signature import (
     HALF_ORDER,
     SigningKey,
     compute_body_digest,
+    find_signature,
     sign_body,
     verify_body,
 )
@@ -167,6 +168,19 @@ def test_number_outside_the_curve_is_no_key(number):
 
 def test_generated_keys_differ():
     assert SigningKey.generate().address != SigningKey.generate().address
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ({}, None),
+        ({"X-Flashbots-Signature": "f"}, "f"),
+        ({"X-Flashbots-Signature": "f", "X-BuilderNet-Signature": "b"}, "b"),
+        ({"X-Flashbots-Signature": "f", "X-BuilderNet-Signature": ""}, ""),
+    ],
+)
+def test_the_first_header_counts_even_if_it_is_empty(headers, found):
+    assert find_signature(headers) == found
 
 
 def test_key_is_loaded_from_a_private_file(tmp_path: Path):

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildernet.base.errors import ConfigError
-from buildernet.net.address import ListenAddress, require_encrypted
+from buildernet.net.address import ListenAddress, is_local, require_encrypted
 from buildernet.net.errors import AddressError
 
 
@@ -83,3 +83,22 @@ def test_plain_http_to_another_machine_is_refused(url: str) -> None:
 def test_what_is_no_url_is_an_error_of_ours() -> None:
     with pytest.raises(ConfigError, match="is no URL"):
         require_encrypted("endpoint", "http://[::1")
+
+
+def test_the_hint_names_what_this_setting_has() -> None:
+    with pytest.raises(ConfigError) as caught:
+        require_encrypted("endpoint", "http://hub.example", hint="use https")
+    assert caught.value.hint == "use https"
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "::1"])
+def test_what_stays_on_this_machine(host: str) -> None:
+    assert is_local(host)
+    assert ListenAddress(host, 1).is_local
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "10.0.0.1", "localhost.example", "[::1]"])  # noqa: S104
+def test_what_others_reach(host: str) -> None:
+    assert not is_local(host)
+    assert not ListenAddress(host, 1).is_local
+    assert not ListenAddress.parse(":80").is_local

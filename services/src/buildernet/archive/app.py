@@ -2,6 +2,7 @@
 """The two applications of the archive: one for nodes, one for its operator."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from aiohttp import web
 
@@ -17,7 +18,7 @@ from buildernet.net.limits import ServerLimits
 from buildernet.net.metrics import METRICS, HttpMetrics
 from buildernet.net.server import bare_application, new_application
 
-_EXPORT_SECONDS = 3700.0
+_EXPORT_SECONDS: Final = 3700.0
 """A little more than the engine gives an export."""
 
 

@@ -24,13 +24,15 @@ examples:
 
 _DEFAULT_URL: Final = "http://127.0.0.1:14894"
 _DEFAULT_ROWS: Final = 100
+_MAX_DIGITS: Final = 18
+"""Of a number of rows."""
 _SECOND_US: Final = 1_000_000
 _FILTERS: Final = ("hash", "block", "signer", "node", "since", "until")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = command.parse(_parser(), argv)
     return command.run(lambda: arguments.run(arguments), program="archive", debug=arguments.debug)
 
 
@@ -46,7 +48,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         "general.operator_listen_addr": arguments.operator_listen_addr,
         "general.certificate_file": arguments.certificate_file,
         "general.private_key_file": arguments.private_key_file,
-        "general.log_debug": "true" if arguments.debug else None,
+        "general.log_debug": "true" if arguments.log_debug else None,
         "storage.data_dir": arguments.data_dir,
         "storage.database_url": arguments.database_url,
     }
@@ -133,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--debug", action="store_true", help="log requests, show tracebacks")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     serve = verbs.add_parser("serve", help="run the service")
     serve.set_defaults(run=_serve)
@@ -145,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--certificate-file", metavar="FILE", help="PEM chain: speak TLS 1.3")
     serve.add_argument("--private-key-file", metavar="FILE", help="PEM key of it")
     serve.add_argument("--data-dir", metavar="DIR", help="tables of the embedded engine")
+    serve.add_argument("--log-debug", action="store_true", help="log every request")
     serve.add_argument("--database-url", metavar="URL", help="a ClickHouse server instead")
     query = verbs.add_parser("query", help="look rows up in a running archive")
     query.set_defaults(run=_query)
@@ -181,6 +184,6 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
 
 
 def _rows(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    if not text.isascii() or not text.isdecimal() or len(text) > _MAX_DIGITS or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number from 1 on")
     return int(text)

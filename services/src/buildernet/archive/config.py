@@ -3,17 +3,16 @@
 
 import re
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from buildernet.archive.clickhouse_server import ServerAddress
 from buildernet.base.config import require_ranges
 from buildernet.base.errors import ConfigError
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.errors import AddressFormatError
-from buildernet.net.address import ListenAddress
+from buildernet.net.address import ListenAddress, require_encrypted
+from buildernet.net.http_url import parse_http_url
 
 ENVIRONMENT_PREFIX: Final = "ARCHIVE_"
 
@@ -21,6 +20,9 @@ DEFAULT_OPERATOR_ADDR: Final = "127.0.0.1:14894"
 
 _NETWORK: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MIB: Final = 1 << 20
+_HUB_HINT: Final = (
+    "use https, or a local end of an encrypted connection: who answers names the senders"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,7 @@ class General:
     @property
     def operator_is_local(self) -> bool:
         """Whether only this machine can ask."""
-        host = ListenAddress.parse(self.operator_listen_addr).host
-        return host == "localhost" or (host is not None and ip_address(host).is_loopback)
+        return ListenAddress.parse(self.operator_listen_addr).is_local
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,9 @@ class Access:
 
     def __post_init__(self) -> None:
         require_ranges(self, hub_refresh_s=(1, 3600))
-        if self.hub_url and urlsplit(self.hub_url).scheme not in ("http", "https"):
-            raise ConfigError("hub_url is no http or https URL")
+        if self.hub_url:
+            parse_http_url("access.hub_url", self.hub_url, schemes=("https", "http"))
+            require_encrypted("access.hub_url", self.hub_url, hint=_HUB_HINT)
         if _NETWORK.fullmatch(self.hub_network) is None:
             raise ConfigError("hub_network is no plain name")
 

@@ -22,14 +22,11 @@ from buildernet.archive.senders import Senders
 from buildernet.archive.writer import Writer
 from buildernet.base.errors import BuildernetError
 from buildernet.ethereum.errors import SignatureError
-from buildernet.ethereum.signature import verify_body
+from buildernet.ethereum.signature import find_signature, verify_body
 from buildernet.net import jsonrpc
 from buildernet.net.archive_stream import BatchFormatError, RecordBatch, parse_batch
 from buildernet.net.errors import RequestError
 from buildernet.net.middleware import json_error
-
-SIGNATURE_HEADER: Final = "X-Flashbots-Signature"
-OUR_SIGNATURE_HEADER: Final = "X-BuilderNet-Signature"
 
 _RETRY_BUSY_S: Final = "1"
 _RETRY_FULL_S: Final = "30"
@@ -118,10 +115,8 @@ class Intake:
         self._decoding.shutdown()
 
     def _authorise(self, request: web.Request, body: bytes) -> str:
-        headers = request.headers
-        header = headers.get(OUR_SIGNATURE_HEADER) or headers.get(SIGNATURE_HEADER)
         try:
-            signer = verify_body(header, body)
+            signer = verify_body(find_signature(request.headers), body)
         except SignatureError as exc:
             raise UnknownSenderError(exc.message) from exc
         return self._senders.authorise(signer)

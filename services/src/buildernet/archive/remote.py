@@ -4,18 +4,17 @@
 import http
 import http.client
 import json
-import os
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from buildernet.archive.errors import RemoteError
+from buildernet.base.bounded_file import replacing
 from buildernet.net.authority import trusting
+from buildernet.net.http_url import parse_http_url
 
 _SECONDS: Final = 60
 _EXPORT_SECONDS: Final = 600
@@ -40,13 +39,9 @@ class RemoteArchive:
             authority: PEM file of who vouches for its certificate; the system's otherwise.
 
         Raises:
-            RemoteError: Another URL.
-            ConfigError: The file holds no certificates.
+            ConfigError: Another URL, or the file holds no certificates.
         """
-        if urlsplit(url).scheme not in ("http", "https"):
-            raise RemoteError(
-                f"{url[:80]!r} is no http or https URL", hint="example: http://127.0.0.1:14894"
-            )
+        parse_http_url("--url", url, schemes=("http", "https"))
         self._tls = trusting(authority)
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -75,24 +70,17 @@ class RemoteArchive:
         if out.is_dir():
             raise RemoteError(f"{out} is a folder", hint="name the file in it")
         size = 0
-        temporary = None
         try:
-            with self._get(f"/api/v1/{table}/export", query, seconds=_EXPORT_SECONDS) as answer:
-                handle, temporary = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
-                with os.fdopen(handle, "wb") as file:
-                    while piece := answer.read(_PIECE_BYTES):
-                        file.write(piece)
-                        size += len(piece)
-                    file.flush()
-                    os.fsync(file.fileno())
-            Path(temporary).replace(out)
+            with (
+                self._get(f"/api/v1/{table}/export", query, seconds=_EXPORT_SECONDS) as answer,
+                replacing(out) as file,
+            ):
+                while piece := answer.read(_PIECE_BYTES):
+                    file.write(piece)
+                    size += len(piece)
         except (OSError, http.client.HTTPException) as exc:
             reason = getattr(exc, "strerror", None) or exc or type(exc).__name__
             raise RemoteError(f"export to {out} failed: {reason}") from exc
-        finally:
-            if temporary is not None:
-                with suppress(FileNotFoundError):
-                    Path(temporary).unlink()
         return size
 
     def _get(self, path: str, query: Mapping[str, str], *, seconds: int) -> IO[bytes]:

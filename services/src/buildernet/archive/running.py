@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 from aiohttp import web
@@ -32,8 +33,8 @@ from buildernet.net.health import READINESS, STOPPING
 from buildernet.net.metrics import METRICS
 from buildernet.net.server import Site, serve_sites
 
-_MAX_SECRET_BYTES = 4096
-_MIN_TOKEN_BYTES = 16
+_MAX_SECRET_BYTES: Final = 4096
+_MIN_TOKEN_BYTES: Final = 16
 
 _log = logging.getLogger(__name__)
 

@@ -4,10 +4,11 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from buildernet.base.errors import BuildernetError
 
-EXIT_BAD_INPUT = 2
+EXIT_BAD_INPUT: Final = 2
 
 
 class EventLogError(BuildernetError):

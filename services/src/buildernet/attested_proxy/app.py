@@ -9,7 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
@@ -20,7 +20,6 @@ from buildernet.attested_proxy.dial import Dialler, WireProtocol
 from buildernet.attested_proxy.evidence import Issuer, Workers
 from buildernet.attested_proxy.forward import Forwarder
 from buildernet.attested_proxy.judge import Judge
-from buildernet.attested_proxy.limits import ConnectionLimits
 from buildernet.attested_proxy.listener import AttestedListener
 from buildernet.attested_proxy.metrics import HandshakeMetrics
 from buildernet.attested_proxy.server_certificate import CertificateDemand
@@ -34,9 +33,9 @@ from buildernet.net.server import Front, bare_application, new_application
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
-SERVICE = "attested_proxy"
-_CERTIFICATE_PATH = "/cert"
-_GRACE_S = 1.0
+SERVICE: Final = "attested_proxy"
+_CERTIFICATE_PATH: Final = "/cert"
+_GRACE_S: Final = 1.0
 """The server's own deadline comes after that of the forwarder, which knows who was too slow."""
 
 
@@ -59,11 +58,7 @@ def build_server(
         Acceptor(
             identity=lambda: certificate.identity, issuer=issuer, judge=judge, workers=workers
         ),
-        limits=ConnectionLimits(
-            handshake_timeout_s=config.limits.handshake_timeout_s,
-            max_handshakes=config.limits.max_handshakes,
-            max_connections_per_address=config.limits.max_connections_per_address,
-        ),
+        limits=config.limits,
         metrics=HandshakeMetrics(app[METRICS].registry),
     )
 

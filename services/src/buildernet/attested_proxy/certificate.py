@@ -9,7 +9,6 @@ began with; new ones get the newest.
 import asyncio
 import ipaddress
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from buildernet.attested_proxy.errors import NodeCertificateError
-from buildernet.base.bounded_file import read_file
+from buildernet.base.bounded_file import read_file, replace_file
 
 VALIDITY: Final = timedelta(hours=24)
 ROTATE_BEFORE_END: Final = timedelta(hours=8)
@@ -148,11 +147,8 @@ def save_identity(identity: Identity, folder: Path) -> None:
     """
     require_memory_backed(folder)
     key = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    try:
-        _replace(folder / KEY_NAME, key, mode=0o600)
-        _replace(folder / CERTIFICATE_NAME, identity.pem, mode=0o644)
-    except OSError as exc:
-        raise NodeCertificateError(f"cannot write into {folder}: {exc.strerror}") from exc
+    replace_file(folder / KEY_NAME, key, mode=0o600, error=NodeCertificateError)
+    replace_file(folder / CERTIFICATE_NAME, identity.pem, mode=0o644, error=NodeCertificateError)
 
 
 def require_memory_backed(folder: Path, *, mounts: Path = _MOUNTS) -> None:
@@ -197,7 +193,7 @@ class NodeCertificate:
         self._renew = renew
         self._reread = reread
         self._folder = folder
-        self._save()
+        self._save(identity)
 
     async def rotate(self) -> None:
         """Replace the certificate whenever it is due, or its files change; runs until cancelled."""
@@ -237,17 +233,18 @@ class NodeCertificate:
         """
         if self._renew is None:
             return
-        self.identity = self._renew()
-        self._save()
+        fresh = self._renew()
+        self._save(fresh)  # first: one that nobody else can read is tried again
+        self.identity = fresh
         _log.info(
             "certificate_rotated serial=%x until=%s",
-            self.identity.leaf.serial_number,
-            self.identity.leaf.not_valid_after_utc.isoformat(),
+            fresh.leaf.serial_number,
+            fresh.leaf.not_valid_after_utc.isoformat(),
         )
 
-    def _save(self) -> None:
+    def _save(self, identity: Identity) -> None:
         if self._folder is not None:
-            save_identity(self.identity, self._folder)
+            save_identity(identity, self._folder)
 
 
 def _general_name(host: str) -> x509.GeneralName:
@@ -259,12 +256,3 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
     except ValueError as exc:
         raise NodeCertificateError(f"{host!r} is no host name and no IP address") from exc
-
-
-def _replace(path: Path, data: bytes, *, mode: int) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    temporary.replace(path)

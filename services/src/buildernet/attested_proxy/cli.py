@@ -22,7 +22,7 @@ A flag wins over the environment, the environment over the file, the file over t
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = command.parse(_parser(), argv)
     run = _serve if arguments.verb == "server" else _connect
     return command.run(lambda: run(arguments), program="attested-proxy", debug=arguments.debug)
 

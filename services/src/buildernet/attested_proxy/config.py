@@ -10,6 +10,8 @@ from buildernet.attestation.issue.azure import EVENT_LOG, QUOTE_URL
 from buildernet.attested_proxy.evidence import AttestationType
 from buildernet.base.config import require_ranges
 from buildernet.base.errors import ConfigError
+from buildernet.net.address import require_encrypted
+from buildernet.net.http_url import parse_http_url
 
 AUTO: Final = "auto"
 _TYPES: Final = (AUTO, *AttestationType)
@@ -55,6 +57,9 @@ class PeerPolicy:
                 "measurements are given, but peers without attestation are allowed",
                 hint="leave out one of the two",
             )
+        if self.pccs_url is not None:
+            parse_http_url("pccs_url", self.pccs_url, schemes=("https", "http"))
+            require_encrypted("pccs_url", self.pccs_url, hint="use https, or one on this machine")
 
     @property
     def demands_nothing(self) -> bool:
@@ -99,15 +104,21 @@ class AzureSource:
     fetch_ak_issuers: bool = False
     """Fetch them at the start, from the addresses that the vTPM's certificate names."""
 
+    def __post_init__(self) -> None:
+        parse_http_url("azure.quote_url", self.quote_url)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one peer may cost."""
+    """What one peer may cost, before it is proved who it is and after."""
 
     handshake_timeout_s: int = 30
+    """From TCP connection to verified peer; the reference gives evidence 30 s as well."""
     max_handshakes: int = 256
+    """Connections that are not through their handshake; more are closed at once."""
     max_connections: int = 1024
     max_connections_per_address: int = 64
+    """Open at once from one IP address, handshakes included."""
     idle_timeout_s: int = 90
     request_timeout_s: int = 300
     max_body_bytes: int = 1 << 30

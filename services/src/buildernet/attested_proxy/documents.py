@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from buildernet.attested_proxy.errors import DocumentError
 from buildernet.attested_proxy.evidence import REPORT_DATA_BYTES
+from buildernet.base.strict_json import parse_json
 
 _QUOTE: Final = "RawQuote"
 _USER_DATA: Final = "UserData"
@@ -38,7 +39,7 @@ def parse_quote(document: bytes, *, user_data: bytes) -> bytes:
         DocumentError: It is malformed, has a part twice, or names another key.
     """
     try:
-        fields = json.loads(document, object_pairs_hook=_once)
+        fields = parse_json(document)
     except (ValueError, RecursionError) as exc:
         raise DocumentError("evidence document is not JSON") from exc
     if not isinstance(fields, dict):
@@ -46,12 +47,6 @@ def parse_quote(document: bytes, *, user_data: bytes) -> bytes:
     if not hmac.compare_digest(_bytes(fields, _USER_DATA), user_data):
         raise DocumentError("evidence document names another key than its certificate has")
     return _bytes(fields, _QUOTE)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({name.lower() for name, _ in pairs}) != len(pairs):  # Go does not mind the case
-        raise ValueError("a key is given twice")
-    return dict(pairs)
 
 
 def _bytes(fields: dict[str, Any], name: str) -> bytes:

@@ -3,7 +3,7 @@
 
 from typing import ClassVar
 
-from buildernet.base.errors import BuildernetError
+from buildernet.base.errors import BuildernetError, ConfigError
 from buildernet.net.errors import RequestError
 
 
@@ -44,7 +44,7 @@ class BusyError(AttestedTlsError):
     reason = "busy"
 
 
-class NodeCertificateError(BuildernetError):
+class NodeCertificateError(ConfigError):
     """The node's own key or certificate cannot be made, stored or read."""
 
 

@@ -40,13 +40,13 @@ class _OutputError(BuildernetError):
 
 def main_get(argv: Sequence[str] | None = None) -> int:
     """Run `attested-get` and return its exit code."""
-    arguments = _parser("attested-get", request=True).parse_args(argv)
+    arguments = command.parse(_parser("attested-get", request=True), argv)
     return command.run(lambda: _get(arguments), program="attested-get", debug=arguments.debug)
 
 
 def main_measurements(argv: Sequence[str] | None = None) -> int:
     """Run `get-measurements` and return its exit code."""
-    arguments = _parser("get-measurements", request=False).parse_args(argv)
+    arguments = command.parse(_parser("get-measurements", request=False), argv)
     return command.run(
         lambda: _measurements(arguments), program="get-measurements", debug=arguments.debug
     )

@@ -11,14 +11,17 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
+from buildernet.attested_proxy.config import Limits
 from buildernet.attested_proxy.errors import AttestedTlsError
 from buildernet.attested_proxy.evidence import Peer
-from buildernet.attested_proxy.limits import CLIENT_HELLO_TIMEOUT_S, ConnectionLimits
 from buildernet.attested_proxy.metrics import HandshakeMetrics
 from buildernet.attested_proxy.protocol_b import ALPN_HTTP2
 from buildernet.base.errors import BuildernetError
 from buildernet.net.errors import TlsError
 from buildernet.net.tls import TlsChannel
+
+CLIENT_HELLO_TIMEOUT_S: Final = 10.0
+"""An honest client sends it with its first packets."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,9 +43,7 @@ class Accept(Protocol):
 class AttestedListener:
     """Makes the protocol of every new connection."""
 
-    def __init__(
-        self, acceptor: Accept, *, limits: ConnectionLimits, metrics: HandshakeMetrics
-    ) -> None:
+    def __init__(self, acceptor: Accept, *, limits: Limits, metrics: HandshakeMetrics) -> None:
         self._acceptor = acceptor
         self._limits = limits
         self._metrics = metrics

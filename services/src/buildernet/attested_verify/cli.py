@@ -37,7 +37,7 @@ Steps A to L are explained in docs/protocols/tdx-verification.md, Z and T in evi
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = command.parse(_parser(), argv)
     return command.run(lambda: _run(arguments), program=PROGRAM, debug=arguments.debug)
 
 
@@ -156,6 +156,6 @@ def _add_demands(parser: argparse.ArgumentParser) -> None:
         "--allow-status",
         action="append",
         metavar="STATUS",
-        choices=sorted(set(TCBStatus) - {TCBStatus.REVOKED}),
+        choices=sorted(str(one) for one in TCBStatus if one is not TCBStatus.REVOKED),
         help="TCB status to take, may be repeated (default: UpToDate alone); one of %(choices)s",
     )

@@ -1,13 +1,39 @@
 # SPDX-License-Identifier: MIT
-"""How a command ends: one line for the user, one exit code for the shell.
+"""How a command begins and ends: `--debug` anywhere; one line for the user, one exit code.
 
-Every `cli.py` hands its work to `run`; nothing else in the tree turns an error into an exit code.
+Every `cli.py` reads its words with `parse` and hands its work to `run`; nothing else in the tree
+turns an error into an exit code.
 """
 
+import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from buildernet.base.errors import EXIT_INTERRUPTED, EXIT_OK, BuildernetError
+
+_DEBUG: Final = "--debug"
+
+
+def parse(
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None,
+    *,
+    rewrite: Callable[[Sequence[str]], Sequence[str]] = list,
+) -> argparse.Namespace:
+    """Read a command line; `--debug` may stand before a verb, behind it, or at the end.
+
+    Args:
+        parser: Of the command; it names `--debug` where its help should.
+        argv: The words after the command's name; None takes this process's.
+        rewrite: Changes the words first, `--debug` left out.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    end = words.index("--") if "--" in words else len(words)
+    kept = [word for word in words[:end] if word != _DEBUG] + words[end:]
+    arguments = parser.parse_args(rewrite(kept))
+    arguments.debug = len(kept) < len(words) or getattr(arguments, "debug", False)
+    return arguments
 
 
 def run(body: Callable[[], int | None], *, program: str, debug: bool = False) -> int:

@@ -31,6 +31,9 @@ _BOOLEANS: Final = {"true": True, "false": False}
 _Table = Mapping[str, Any]
 _Config = TypeVar("_Config")
 
+_SIMILAR: Final = 0.6
+"""How alike a name must be to be meant, from 0 to 1; a mere guess would mislead."""
+
 
 def load(
     kind: type[_Config],
@@ -185,5 +188,5 @@ def _without_none(hint: object) -> object:
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
-    match = difflib.get_close_matches(name, known, n=1, cutoff=0)
+    match = difflib.get_close_matches(name, known, n=1, cutoff=_SIMILAR)
     return f"did you mean {match[0]}?" if match else f"known: {', '.join(known)}"

@@ -38,7 +38,7 @@ _MAX_PASSWORD_INPUT: Final = 4096
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = _parser().parse_args(_with_verb(sys.argv[1:] if argv is None else argv))
+    arguments = command.parse(_parser(), argv, rewrite=_with_verb)
     run = {
         "serve": _serve,
         "migrate": _migrate,
@@ -114,9 +114,13 @@ def _hash_password(arguments: argparse.Namespace) -> None:
 
 
 def _settings(arguments: argparse.Namespace) -> "HubConfig":
+    from buildernet.builder_hub.argv_secrets import refuse_password, warnings
     from buildernet.builder_hub.config import HubConfig
     from buildernet.builder_hub.flags import ENVIRONMENT_PREFIX, settings
 
+    refuse_password(arguments)
+    for text in warnings(arguments):
+        sys.stderr.write(f"builder-hub: warning: {text}\n")
     return config.load(
         HubConfig,
         path=arguments.config,

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Settings of `builder-hub`; each is explained in docs/services/builder-hub.md."""
 
-import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -125,7 +124,4 @@ class HubConfig:
 
 def is_loopback(address: str) -> bool:
     """Whether an address is reached from this machine alone."""
-    host = ListenAddress.parse(address).host
-    if host is None:
-        return False
-    return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    return ListenAddress.parse(address).is_local

@@ -24,9 +24,9 @@ from buildernet.builder_hub.limits import (
 )
 from buildernet.builder_hub.names import parse_address, parse_region
 from buildernet.ethereum.errors import SignatureError
-from buildernet.ethereum.signature import verify_body
+from buildernet.ethereum.signature import BUILDERNET_SIGNATURE, verify_body
 
-SIGNATURE_HEADER: Final = "X-BuilderNet-Signature"
+SIGNATURE_HEADER: Final = BUILDERNET_SIGNATURE
 
 MAX_SIGNATURE_BYTES: Final = 1024
 """RSA with 8192 bits."""

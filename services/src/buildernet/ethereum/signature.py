@@ -8,13 +8,14 @@ Reference: docs/protocols/orderflow-signature.md; EIP-191 version 0x45; EIP-2 (l
 """
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from stat import S_IRWXG, S_IRWXO
 from typing import Final, NoReturn, Self
 
 from coincurve import PrivateKey, PublicKey
 
+from buildernet.base.bounded_file import read_private_file
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.errors import (
     AddressFormatError,
@@ -24,7 +25,9 @@ from buildernet.ethereum.errors import (
 )
 from buildernet.ethereum.keccak import compute_keccak256
 
-SIGNATURE_HEADERS: Final = ("X-BuilderNet-Signature", "X-Flashbots-Signature")
+BUILDERNET_SIGNATURE: Final = "X-BuilderNet-Signature"
+FLASHBOTS_SIGNATURE: Final = "X-Flashbots-Signature"
+SIGNATURE_HEADERS: Final = (BUILDERNET_SIGNATURE, FLASHBOTS_SIGNATURE)
 """The headers that carry a signature; the first one present counts."""
 
 HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
@@ -88,19 +91,7 @@ class SigningKey:
         Raises:
             SigningKeyError: The file is missing, open to others, or holds no key.
         """
-        try:
-            with path.open("rb") as file:
-                mode = path.stat().st_mode
-                data = file.read(MAX_KEY_FILE_BYTES + 1)
-        except OSError as exc:
-            raise SigningKeyError(f"cannot read the signing key {path}: {exc.strerror}") from exc
-        if mode & (S_IRWXG | S_IRWXO):
-            raise SigningKeyError(
-                f"the signing key {path} is open to others (mode {mode & 0o777:04o})",
-                hint=f"chmod 0600 {path}",
-            )
-        if len(data) > MAX_KEY_FILE_BYTES:
-            raise SigningKeyError(f"{path} is larger than any signing key")
+        data = read_private_file(path, limit=MAX_KEY_FILE_BYTES, error=SigningKeyError)
         return cls.parse(data.decode("ascii", errors="replace"))
 
     def sign_digest(self, digest: bytes) -> bytes:
@@ -123,6 +114,11 @@ def compute_body_digest(body: bytes) -> bytes:
 def sign_body(key: SigningKey, body: bytes) -> str:
     """Return the text of the signature header for a body: `<checksummed address>:0x<r s v>`."""
     return f"{key.address}:0x{key.sign_digest(compute_body_digest(body)).hex()}"
+
+
+def find_signature(headers: Mapping[str, str]) -> str | None:
+    """Return the first of `SIGNATURE_HEADERS` that a request carries, even if it is empty."""
+    return next((headers[name] for name in SIGNATURE_HEADERS if name in headers), None)
 
 
 def verify_body(header: str | None, body: bytes) -> Address:

@@ -48,7 +48,7 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = command.parse(_parser(), argv)
     return command.run(lambda: _run(arguments), program=PROGRAM, debug=arguments.debug)
 
 

@@ -4,14 +4,16 @@
 Reference: TCG PC Client Platform Firmware Profile 1.05, 3.3.4.5; specs/image.md section 3.4.
 """
 
+from typing import Final
+
 from buildernet.attestation.event_log import EV_EFI_ACTION, EV_EFI_BOOT_SERVICES_APPLICATION
 from buildernet.measure.digests import digests_of
 from buildernet.measure.events import ExpectedEvent, make_event
 from buildernet.measure.pe import compute_authenticode, parse_pe
 from buildernet.measure.uki import UnifiedKernelImage
 
-BOOT_OPTION_ACTION = "Calling EFI Application from Boot Option"
-LABEL_IMAGE = "EV_EFI_BOOT_SERVICES_APPLICATION"
+BOOT_OPTION_ACTION: Final = "Calling EFI Application from Boot Option"
+LABEL_IMAGE: Final = "EV_EFI_BOOT_SERVICES_APPLICATION"
 
 
 def build_boot_action() -> ExpectedEvent:

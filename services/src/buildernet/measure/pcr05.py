@@ -4,14 +4,16 @@
 Reference: TCG PC Client Platform Firmware Profile 1.05, 3.3.4.6; specs/image.md section 3.4.
 """
 
+from typing import Final
+
 from buildernet.attestation.event_log import EV_EFI_ACTION, EV_EFI_GPT_EVENT
 from buildernet.measure.digests import digests_of
 from buildernet.measure.events import ExpectedEvent, Variant, make_event
 
-LABEL_GPT = "EV_EFI_GPT_EVENT"
-EXIT_INVOCATION = "Exit Boot Services Invocation"
-EXIT_FAILURE = "Exit Boot Services Returned with Failure"
-EXIT_SUCCESS = "Exit Boot Services Returned with Success"
+LABEL_GPT: Final = "EV_EFI_GPT_EVENT"
+EXIT_INVOCATION: Final = "Exit Boot Services Invocation"
+EXIT_FAILURE: Final = "Exit Boot Services Returned with Failure"
+EXIT_SUCCESS: Final = "Exit Boot Services Returned with Success"
 
 
 def build_gpt_measurement(gpt_event: bytes) -> ExpectedEvent:

@@ -13,6 +13,7 @@ from buildernet.base.errors import ConfigError
 from buildernet.net.errors import AddressError
 
 _MAX_PORT: Final = 65535
+_WAYS_OUT: Final = "use https, a local end of an encrypted connection, or dangerously_plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +49,23 @@ class ListenAddress:
             raise AddressError(f"listen address {text[:80]!r}: write IPv6 as [::1]:3535")
         return cls(str(address), int(port))
 
+    @property
+    def is_local(self) -> bool:
+        """Whether this machine alone can connect."""
+        return self.host is not None and is_local(self.host)
+
     def __str__(self) -> str:
         host = self.host or ""
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
 
-def require_encrypted(name: str, url: str) -> None:
+def require_encrypted(name: str, url: str, *, hint: str = _WAYS_OUT) -> None:
     """Check that what goes to a URL is encrypted, or does not leave this machine.
 
     Args:
         name: Of the setting.
         url: Its value; empty is nowhere.
+        hint: What else to do.
 
     Raises:
         ConfigError: It is plain HTTP to another machine: nothing says who answers, and anyone on
@@ -68,14 +75,15 @@ def require_encrypted(name: str, url: str) -> None:
         parts = urlsplit(url)
     except ValueError as exc:
         raise ConfigError(f"{name} {url[:80]!r} is no URL") from exc
-    if parts.scheme == "http" and parts.hostname and not _is_local(parts.hostname):
+    if parts.scheme == "http" and parts.hostname and not is_local(parts.hostname):
         raise ConfigError(
             f"{name} {url[:80]!r} would go unencrypted to another machine",
-            hint="use https, a local end of an encrypted connection, or dangerously_plain",
+            hint=hint,
         )
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Return whether what goes to a host, `localhost` or an IP address, stays on this machine."""
     if host == "localhost":
         return True
     try:

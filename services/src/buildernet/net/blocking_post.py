@@ -6,6 +6,8 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import Final
 
+from buildernet.net.http_url import parse_http_url
+
 TIMEOUT_SECONDS: Final = 10.0
 """Of one read or write; Azure's metadata service answers within a second."""
 
@@ -20,12 +22,13 @@ def post(url: str, *, headers: Mapping[str, str], body: bytes, limit: int) -> by
         limit: most bytes of answer.
 
     Raises:
+        ConfigError: it is no http URL.
         OSError: no connection, no 200, or a longer answer.
     """
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname:
-        raise OSError(f"{url} is not an http URL")
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
+    parts = parse_http_url("address", url)
+    connection = http.client.HTTPConnection(
+        parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS
+    )
     try:
         path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
         connection.request("POST", path, body=body, headers=dict(headers))

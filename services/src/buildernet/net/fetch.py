@@ -3,16 +3,16 @@
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import urlsplit
 
 import aiohttp
 
+from buildernet.base.errors import ConfigError
+from buildernet.net.address import is_local
 from buildernet.net.errors import FetchError
+from buildernet.net.http_url import parse_http_url
 
 TIMEOUT_SECONDS: Final = 20.0
 """Intel's service took up to 6.4 s in published benchmarks."""
-
-_LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 
 
 class HttpFetcher:
@@ -39,9 +39,11 @@ class HttpFetcher:
             FetchError: another URL, no answer in `TIMEOUT_SECONDS`, a status other than 200, or a
                 body over the limit.
         """
-        parts = urlsplit(url)
-        plain = parts.scheme == "http" and (self._plain_http or parts.hostname in _LOOPBACK)
-        if parts.scheme != "https" and not plain:
+        try:
+            parts = parse_http_url("address", url, schemes=("https", "http"))
+        except ConfigError as exc:
+            raise FetchError(exc.message) from exc
+        if parts.scheme == "http" and not (self._plain_http or is_local(parts.hostname or "")):
             raise FetchError(f"{url}: only https, or http to this machine")
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         try:

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Bytes by name in a folder: what survives a restart without being a secret."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Final
 
+from buildernet.base.bounded_file import read_file, replace_file
 from buildernet.net.errors import StoreError
 
 MAX_FILE_BYTES: Final = 16 << 20
@@ -24,16 +23,13 @@ class FileStore:
         Raises:
             StoreError: it cannot be read, or is over `MAX_FILE_BYTES`.
         """
+        path = self._path(name)
         try:
-            with self._path(name).open("rb") as file:
-                data = file.read(MAX_FILE_BYTES + 1)
-        except FileNotFoundError:
-            return None
-        except OSError as exc:
-            raise StoreError(f"cannot read {self._path(name)}: {exc.strerror}") from exc
-        if len(data) > MAX_FILE_BYTES:
-            raise StoreError(f"{self._path(name)} is larger than {MAX_FILE_BYTES} bytes")
-        return data
+            return read_file(path, limit=MAX_FILE_BYTES, error=StoreError)
+        except StoreError as exc:
+            if isinstance(exc.__cause__, FileNotFoundError):
+                return None
+            raise
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file whole or not at all.
@@ -44,18 +40,9 @@ class FileStore:
         path = self._path(name)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=self._folder)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(temporary).replace(path)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
         except OSError as exc:
             raise StoreError(f"cannot write {path}: {exc.strerror}") from exc
+        replace_file(path, data, error=StoreError)
 
     def _path(self, name: str) -> Path:
         if not name or "/" in name or name.startswith("."):

@@ -6,9 +6,10 @@ Reference: sd_notify(3), section "Notes" (protocol) and "Standalone implementati
 
 import os
 import socket
+from typing import Final
 
-READY = "READY=1"
-STOPPING = "STOPPING=1"
+READY: Final = "READY=1"
+STOPPING: Final = "STOPPING=1"
 
 
 def send(state: str) -> None:

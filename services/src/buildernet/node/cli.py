@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from buildernet.base import command
 from buildernet.base.paths import MEASURED_BOOT_DIR, SYSTEM_API_FIFO
+
+_Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 _EXAMPLES: Final = """\
 examples:
@@ -23,7 +25,7 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = command.parse(_parser(), argv)
     return command.run(
         lambda: arguments.run(arguments), program="buildernet-node", debug=arguments.debug
     )
@@ -79,7 +81,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (
+        _add_measured_boot,
+        _add_event,
+        _add_haproxy_certificate,
+        _add_registration,
+        _add_firewall,
+    ):
+        add(commands)
+    return parser
 
+
+def _add_measured_boot(commands: _Verbs) -> None:
     measured = commands.add_parser(
         "measured-boot", help="keep and print what the firmware measured (root, once per boot)"
     )
@@ -95,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     measured.set_defaults(run=_measured_boot)
 
+
+def _add_event(commands: _Verbs) -> None:
     event = commands.add_parser("event", help="report an event to system-api")
     event.add_argument("message", metavar="MESSAGE", help="one line")
     event.add_argument(
@@ -106,6 +121,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     event.set_defaults(run=_event)
 
+
+def _add_haproxy_certificate(commands: _Verbs) -> None:
     haproxy = commands.add_parser(
         "haproxy-certificate", help="give HAProxy the node's newest certificate (root)"
     )
@@ -125,6 +142,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     haproxy.set_defaults(run=_haproxy_certificate)
 
+
+def _add_registration(commands: _Verbs) -> None:
     registration = commands.add_parser(
         "registration", help="keep the node registered at the hub, with evidence (root)"
     )
@@ -132,6 +151,8 @@ def _parser() -> argparse.ArgumentParser:
     registration.add_argument("--tsm-dir", metavar="DIR", help="folder of configfs-tsm's reports")
     registration.set_defaults(run=_registration)
 
+
+def _add_firewall(commands: _Verbs) -> None:
     firewall = commands.add_parser(
         "firewall", help="print the nftables ruleset for a list of open ports (build time)"
     )
@@ -143,7 +164,6 @@ def _parser() -> argparse.ArgumentParser:
         help="which image (default: production)",
     )
     firewall.set_defaults(run=_firewall)
-    return parser
 
 
 if __name__ == "__main__":

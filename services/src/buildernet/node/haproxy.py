@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from buildernet.base.bounded_file import read_file
 from buildernet.node.errors import CertificateError
 
 CERTIFICATE_NAME: Final = "node.pem"
@@ -69,7 +70,7 @@ def read_pair(certificate: Path, key: Path) -> str:
             if pem == _read(key) + _read(certificate):  # what was checked is what was read
                 return pem
             reason = "being replaced"
-        except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError
+        except (OSError, ValueError, CertificateError) as exc:  # ssl.SSLError is an OSError
             reason = str(exc)
         if time.monotonic() > end:
             raise CertificateError(
@@ -115,8 +116,9 @@ def ask(admin_socket: Path, command: str) -> str:
 
 
 def _read(path: Path) -> str:
-    with path.open("rb") as file:
-        lines = file.read(_MAX_FILE_BYTES).decode("ascii").splitlines()
+    lines = (
+        read_file(path, limit=_MAX_FILE_BYTES, error=CertificateError).decode("ascii").splitlines()
+    )
     return "".join(f"{line}\n" for line in lines if line.strip())  # an empty line ends a command
 
 

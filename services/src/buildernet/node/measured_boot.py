@@ -6,11 +6,12 @@ world-readable: measurements are public, and whoever doubts them asks the TPM fo
 """
 
 import json
-import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, TextIO
 
+from buildernet.base.bounded_file import read_file, replace_file
 from buildernet.base.paths import (
     CCEL,
     MAX_EVENT_LOG_BYTES,
@@ -89,28 +90,14 @@ def _as_json(registers: Registers, notes: list[str]) -> bytes:
 
 
 def _read_log(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            log = file.read(MAX_EVENT_LOG_BYTES + 1)
-    except OSError as exc:
-        raise MeasuredBootError(
-            f"cannot read {path}: {exc.strerror}", hint="only root may read the event log"
-        ) from exc
-    if len(log) > MAX_EVENT_LOG_BYTES:
-        raise MeasuredBootError(f"{path} is larger than {MAX_EVENT_LOG_BYTES} bytes")
-    return log
+    error = partial(MeasuredBootError, hint="only root may read the event log")
+    return read_file(path, limit=MAX_EVENT_LOG_BYTES, error=error)
 
 
 def _keep(path: Path, content: bytes) -> None:
     """Write a read-only file whole or not at all."""
-    unfinished = path.with_name(f".{path.name}")
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        unfinished.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as file:
-            file.write(content)
-            os.fchmod(file.fileno(), _MODE)
-        unfinished.replace(path)
     except OSError as exc:
         raise MeasuredBootError(f"cannot write {path}: {exc.strerror}") from exc
+    replace_file(path, content, mode=_MODE, error=MeasuredBootError)

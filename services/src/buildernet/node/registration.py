@@ -24,7 +24,7 @@ from buildernet.attestation.node import (
     sign_possession,
 )
 from buildernet.attestation.policy.measurements_file import encode_own_measurements
-from buildernet.base.bounded_file import read_file
+from buildernet.base.bounded_file import read_file, replace_file
 from buildernet.base.errors import BuildernetError
 from buildernet.node.errors import RegistrationError
 from buildernet.node.haproxy import read_pair
@@ -151,12 +151,9 @@ def _write(path: Path, data: bytes) -> None:
     try:
         if path.exists() and path.read_bytes() == data:
             return
-        new = path.with_name(f".{path.name}.new")
-        new.write_bytes(data)
-        new.chmod(0o644)
-        new.replace(path)
     except OSError as exc:
-        raise RegistrationError(f"cannot write {path}: {exc.strerror}") from exc
+        raise RegistrationError(f"cannot read {path}: {exc.strerror}") from exc
+    replace_file(path, data, mode=0o644, error=RegistrationError)
 
 
 def _stamps(config: RegistrationConfig) -> tuple[tuple[int, int] | None, ...]:

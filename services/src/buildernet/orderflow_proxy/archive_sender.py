@@ -20,7 +20,7 @@ import aiohttp
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from buildernet.ethereum.signature import SigningKey, sign_body
+from buildernet.ethereum.signature import FLASHBOTS_SIGNATURE, SigningKey, sign_body
 from buildernet.net import archive_stream
 from buildernet.net.jsonrpc import INVALID_PARAMS, RemoteError, parse_answer
 from buildernet.orderflow_proxy import order_events
@@ -42,7 +42,6 @@ order would wait."""
 _LOOK_S: Final = 0.05
 """How often a batch that waits for more is looked at: below every form's linger time."""
 
-_SIGNATURE_HEADER: Final = "X-Flashbots-Signature"
 
 _log = logging.getLogger(__name__)
 
@@ -297,7 +296,7 @@ class ArchiveSender:
         return await asyncio.to_thread(make)
 
     async def _post(self, body: bytes, signature: str) -> None:
-        headers = {"Content-Type": self._form.content_type, _SIGNATURE_HEADER: signature}
+        headers = {"Content-Type": self._form.content_type, FLASHBOTS_SIGNATURE: signature}
         try:
             async with self._session.post(
                 self._url,

@@ -26,7 +26,7 @@ from buildernet.orderflow_proxy.archive_sender import (
 from buildernet.orderflow_proxy.config import Archive
 from buildernet.orderflow_proxy.order import Recorder
 from buildernet.orderflow_proxy.recorder import ArchiveRecorder, NoRecorder, SpoolThresholds
-from buildernet.orderflow_proxy.spool import Spool
+from buildernet.orderflow_proxy.spool import Spool, SpoolError
 
 DRAIN_S: Final = 3.0
 """What a stopping proxy gives the archive; the rest waits on disk."""
@@ -69,14 +69,17 @@ async def archiving(
         dangerously_plain: Send orders unencrypted to another machine.
 
     Raises:
-        ConfigError: The endpoint is no URL, or plain HTTP that leaves this machine.
-        SpoolError: The spool cannot be opened.
+        ConfigError: The endpoint is no URL, or plain HTTP that leaves this machine; or the spool
+            cannot be opened.
     """
     if not config.endpoint:
         yield NoRecorder()
         return
     context = _tls(config.endpoint, authority, dangerously_plain=dangerously_plain)
-    spool = Spool(config.spool_dir, max_bytes=config.spool_max_mb * _MIB)
+    try:
+        spool = Spool(config.spool_dir, max_bytes=config.spool_max_mb * _MIB)
+    except SpoolError as exc:
+        raise ConfigError(f"archive.spool_dir: {exc}", hint=exc.hint) from exc
     thresholds = SpoolThresholds(
         reject_bytes=config.reject_above_mb * _MIB,
         resume_bytes=config.resume_below_mb * _MIB,

@@ -29,7 +29,7 @@ _YOUNG_OBJECTS: Final = 10_000
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = command.parse(_parser(), argv)
     run = _send if arguments.verb == "sender" else _receive
     return command.run(lambda: run(arguments), program="orderflow-proxy", debug=arguments.debug)
 

@@ -16,6 +16,7 @@ from typing import Final
 import aiohttp
 from prometheus_client import CollectorRegistry
 
+from buildernet.base.bounded_file import read_file
 from buildernet.base.errors import BuildernetError, ConfigError
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.signature import SigningKey
@@ -355,9 +356,8 @@ def load_static_peers(path: Path) -> tuple[Peer, ...]:
         ConfigError: It cannot be read, or an entry of it cannot be used.
     """
     try:
-        with path.open("rb") as file:
-            listed = parse_peers(file.read(MAX_LIST_BYTES + 1), allow_plain=True)
-    except (OSError, BuildernetError) as exc:
+        listed = parse_peers(read_file(path, limit=MAX_LIST_BYTES), allow_plain=True)
+    except BuildernetError as exc:
         raise ConfigError(f"cannot use {path}: {exc}") from exc
     if listed.refused:  # here a person can mend it
         raise ConfigError(f"cannot use {path}: {listed.refused[0]}")

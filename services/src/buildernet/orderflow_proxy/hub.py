@@ -23,8 +23,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from buildernet.attestation.node import sign_possession
 from buildernet.attestation.node.possession import PrivateKey
+from buildernet.base.bounded_file import read_file
 from buildernet.base.errors import BuildernetError
-from buildernet.ethereum.signature import SigningKey, sign_body
+from buildernet.ethereum.signature import BUILDERNET_SIGNATURE, SigningKey, sign_body
 from buildernet.net.errors import FetchError
 from buildernet.net.fetch import read_bounded
 from buildernet.orderflow_proxy.peer import MAX_LIST_BYTES, PeerList, parse_peers
@@ -150,7 +151,7 @@ class HubClient:
         body = msgspec.json.encode(document)
         headers = {"Content-Type": "application/json"}
         if key is not None and challenge is not None:
-            headers["X-BuilderNet-Signature"] = sign_body(key, body)
+            headers[BUILDERNET_SIGNATURE] = sign_body(key, body)
         status, answer = await self._request(
             "POST", _REGISTER + service, limit=_MAX_ANSWER_BYTES, body=body, headers=headers
         )
@@ -269,7 +270,7 @@ class Registrar:
                 raise ValueError("its key is another's")
             # Other kinds of keys cannot be in a certificate for TLS that a node makes.
             return TlsIdentity(certificate, key)  # type: ignore[arg-type]
-        except (OSError, ValueError, TypeError) as exc:
+        except (HubError, ValueError, TypeError) as exc:
             _log.warning("certificate_unusable path=%s reason=%s", file, exc)
             return None
 
@@ -295,5 +296,4 @@ _PEM: Final = re.compile(r"-----BEGIN [A-Z ]+-----[^-]+-----END [A-Z ]+-----")
 
 
 def _read(path: Path) -> str:
-    with path.open("rb") as file:
-        return file.read(MAX_CERTIFICATE_BYTES).decode("ascii")
+    return read_file(path, limit=MAX_CERTIFICATE_BYTES, error=HubError).decode("ascii")

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.errors import SignatureError
-from buildernet.ethereum.signature import SIGNATURE_HEADERS, verify_body
+from buildernet.ethereum.signature import find_signature, verify_body
 from buildernet.net import jsonrpc
 from buildernet.net.jsonrpc import (
     InternalError,
@@ -148,7 +148,7 @@ def read_priority(headers: Headers) -> OrderPriority | None:
 
 
 async def _verify(body: bytes, headers: Headers) -> Address:
-    header = next((headers[name] for name in SIGNATURE_HEADERS if name in headers), None)
+    header = find_signature(headers)
     try:
         if len(body) <= _INLINE_BODY_BYTES:
             return verify_body(header, body)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from buildernet.base.errors import ConfigError
+from buildernet.base.bounded_file import replace_file
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.signature import SigningKey
 from buildernet.net.address import ListenAddress
@@ -80,13 +80,7 @@ async def run_receiver(config: ReceiverConfig) -> None:
 
 def _write_address(path: Path, address: Address) -> None:
     """Replace the file whole: who watches it never sees half an address."""
-    new = path.with_name(f".{path.name}.new")
-    try:
-        new.write_text(f"{address.hex()}\n", encoding="ascii")
-        new.chmod(_READABLE)
-        new.replace(path)
-    except OSError as exc:
-        raise ConfigError(f"cannot write {path}: {exc.strerror}") from exc
+    replace_file(path, f"{address.hex()}\n".encode(), mode=_READABLE)
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Settings of `orderflow-proxy sender`; each is explained in docs/services/orderflow-sender.md."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from buildernet.orderflow_proxy.flags import GO_ALONE
 KEY_VARIABLE: Final = "ORDERFLOW_SIGNER_KEY"
 KEY_FLAG: Final = "--orderflow-signer-key"
 """Of the Go sender; known here so that it can be refused without its value."""
+
+_log = logging.getLogger(__name__)
 
 _MAX_BODY: Final = 64 * 1024 * 1024
 
@@ -123,6 +126,7 @@ def load_key(config: SenderConfig, environment: Mapping[str, str]) -> SigningKey
         key = SigningKey.load(config.signing_key_file)
     elif text:
         key = SigningKey.parse(text)
+        _log.warning("secret_in_environment variable=%s use=signing_key_file", KEY_VARIABLE)
     else:
         raise ConfigError(
             "there is no key to sign with", hint="give --orderflow-signer-key-file FILE"

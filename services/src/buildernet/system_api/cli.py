@@ -21,7 +21,7 @@ A flag wins over the environment, the environment over the file, the file over t
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = command.parse(_parser(), argv)
     return command.run(lambda: _serve(arguments), program="system-api", debug=arguments.debug)
 
 
@@ -40,7 +40,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     flags = {
         "general.listen_addr": arguments.listen_addr,
         "general.pipe_file": arguments.pipe_file,
-        "general.log_debug": "true" if arguments.debug else None,
+        "general.log_debug": "true" if arguments.log_debug else None,
     }
     settings = config.load(
         SystemApiConfig,
@@ -70,5 +70,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="FIFO that takes one event per line (default: /run/system-api/events.fifo)",
     )
-    parser.add_argument("--debug", action="store_true", help="log requests, show tracebacks")
+    parser.add_argument("--log-debug", action="store_true", help="log every request")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser

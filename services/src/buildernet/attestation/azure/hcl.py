@@ -10,7 +10,6 @@ Reference:
 
 import base64
 import binascii
-import json
 import struct
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from buildernet.attestation.errors import AzureEvidenceFormatError
 from buildernet.attestation.registers import Bank
+from buildernet.base.strict_json import parse_json
 
 MAX_REPORT_BYTES: Final = 8192
 """The NV index has 2600 bytes."""
@@ -123,7 +123,7 @@ def parse_runtime_claims(data: bytes) -> RuntimeClaims:
     if opened > MAX_BRACKETS:
         raise AzureEvidenceFormatError(f"runtime claims open {opened} brackets, not {MAX_BRACKETS}")
     try:
-        claims = json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
+        claims = parse_json(data.decode("utf-8"))
         keys = claims["keys"]
         if not isinstance(keys, list) or len(keys) > MAX_KEYS:
             raise AzureEvidenceFormatError(
@@ -148,14 +148,6 @@ def parse_runtime_claims(data: bytes) -> RuntimeClaims:
         raise AzureEvidenceFormatError(
             f"user-data of the runtime claims has {len(user_data)} bytes, not {USER_DATA_BYTES}"
         )
-    return result
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Two readers must not see two values."""
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise AzureEvidenceFormatError("runtime claims name a member twice")
     return result
 
 

@@ -33,6 +33,7 @@ from buildernet.attestation.tpm_quote import (
     encode_rsa_signature,
     parse_tpmt_signature,
 )
+from buildernet.base.strict_json import parse_json
 
 MAX_DOCUMENT_BYTES: Final = 96 * 1024
 """OpenSSL takes certificates of 100 KiB; with Azure's event log a document has about 60."""
@@ -196,16 +197,10 @@ def _encode(document: dict[str, Any]) -> bytes:
 
 
 def _decode(data: bytes) -> dict[str, Any]:
-    document = json.loads(data, object_pairs_hook=_once)
+    document = parse_json(data)
     if not isinstance(document, dict):
         raise TypeError("not a JSON object")
     return document
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({name.lower() for name, _ in pairs}) != len(pairs):  # Go does not mind the case
-        raise ValueError("a member is given twice")
-    return dict(pairs)
 
 
 def _base64(data: bytes) -> str:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Typed reading of Intel's signed JSON: each value checked once, at the edge."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from buildernet.attestation.errors import CollateralError
+from buildernet.base.strict_json import parse_json
 
 MAX_SIGNED_JSON_BYTES: Final = 1 << 20
 """TCB info of a server platform has about 8 KiB."""
@@ -40,7 +40,7 @@ class Fields:
         if len(data) > MAX_SIGNED_JSON_BYTES:
             raise CollateralError(f"{what} has {len(data)} bytes, limit {MAX_SIGNED_JSON_BYTES}")
         try:
-            return cls(json.loads(data, object_pairs_hook=_no_duplicates), what)
+            return cls(parse_json(data), what)
         except (ValueError, RecursionError) as exc:
             raise CollateralError(f"{what} is not JSON: {str(exc)[:200]}") from exc
 
@@ -108,10 +108,3 @@ class Fields:
         if name not in self._value:
             raise CollateralError(f"{self._what} lacks {name}")
         return self._value[name]
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("a key is given twice")
-    return result

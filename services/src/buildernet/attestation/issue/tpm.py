@@ -10,6 +10,7 @@ Reference:
 """
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -52,6 +53,9 @@ from buildernet.attestation.tpm_quote import (
 
 DEFAULT_TCTI: Final = "device:/dev/tpmrm0"
 """The kernel's resource manager: keys of other processes cannot be in the way."""
+
+_LIBRARY_LOG: Final = "all+none"
+"""tpm2-tss writes to standard error what it also returns; whoever looks for more sets TSS2_LOG."""
 
 PCRS_PER_READ: Final = 8
 """TPM2_PCR_Read returns at most this many digests."""
@@ -118,6 +122,7 @@ class TPM:
         Raises:
             NoProviderError: no TPM there.
         """
+        os.environ.setdefault("TSS2_LOG", _LIBRARY_LOG)
         try:
             self._esapi = ESAPI(tcti)
         except (TSS2_Exception, RuntimeError) as exc:

@@ -13,7 +13,6 @@ Reference:
     specs/services.md section 2.5; measurements/README.md.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -25,6 +24,7 @@ from buildernet.attestation.policy.measurements import (
     Platform,
 )
 from buildernet.attestation.registers import PCRS, TDX_REGISTERS, Digest, Register, parse_digest
+from buildernet.base.strict_json import parse_json
 
 MAX_POLICY_BYTES: Final = 4 << 20
 """BuilderNet's list of two years has 13 KiB, an events document 40 KiB."""
@@ -65,20 +65,13 @@ def parse_measurement_policy(
     if len(data) > MAX_POLICY_BYTES:
         raise PolicyError(f"measurements are larger than {MAX_POLICY_BYTES} bytes")
     try:
-        document = json.loads(data, object_pairs_hook=_no_duplicates)
+        document = parse_json(data)
     except (ValueError, RecursionError) as exc:
         raise PolicyError(f"measurements are not JSON: {str(exc)[:200]}") from exc
     records = tuple(_parse_records(document))
     if len(records) > MAX_RECORDS:
         raise PolicyError(f"measurements have more than {MAX_RECORDS} records")
     return MeasurementPolicy(records, unsafe_accept_anything=unsafe_accept_anything)
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("a key is given twice")
-    return result
 
 
 def _parse_records(document: object) -> Iterable[MeasurementRecord]:

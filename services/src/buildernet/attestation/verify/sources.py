@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from buildernet.attestation.collateral import Collateral, parse_collateral
 from buildernet.attestation.collateral.cache import CollateralCache, Store
 from buildernet.attestation.collateral.pcs import INTEL_PCS, Fetcher, pccs
+from buildernet.attestation.errors import CollateralError
 from buildernet.attestation.quote import parse_quote
 from buildernet.attestation.verify.anchors import INTEL, TrustAnchors
 from buildernet.attestation.verify.kind import platform_kind, select_collateral
@@ -48,11 +49,13 @@ def find_collateral(
         store: Where it is kept over a restart; None keeps it in memory only.
 
     Raises:
-        ConfigError: The file cannot be read.
-        CollateralError: It holds no collateral.
+        ConfigError: The file cannot be read, or holds no collateral.
     """
     if bundle is not None:
-        known = parse_collateral(read_file(bundle, limit=MAX_BUNDLE_BYTES))
+        try:
+            known = parse_collateral(read_file(bundle, limit=MAX_BUNDLE_BYTES))
+        except CollateralError as exc:
+            raise ConfigError(f"{bundle}: {exc}", hint=exc.hint) from exc
 
         async def select(quote: bytes) -> Collateral:
             return select_collateral(parse_quote(quote), known)
