@@ -177,7 +177,7 @@ class PeerSet:
             return 0
         waited = len(link.outbox)
         await link.close()
-        self._metrics.forget(name)
+        self._metrics.left(name)
         return waited
 
     def _new_link(self, peer: Peer) -> Link:

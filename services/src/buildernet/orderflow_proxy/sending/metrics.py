@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: MIT
 """Counters of what goes out: per destination, accepted = delivered + dropped + waiting."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
 
 from buildernet.orderflow_proxy.sending.outbox import DropReason
 
 _PREFIX: Final = "orderflow_proxy_"
 _BUCKETS_MS: Final = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 125, 250, 500, 1000, 2000, 5000, 10000)
 _BUCKETS_ORDERS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+MAX_GONE: Final = 256
+"""Peers that have left whose series are kept: as many as a list may have."""
 
 ENTRY: Final = "entry"
 """Why an entry is refused that is no entry; other reasons are the verifier's."""
@@ -25,6 +30,7 @@ class DeliveryMetrics:
         Args:
             registry: The service's.
         """
+        self._gone: OrderedDict[str, None] = OrderedDict()
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(_PREFIX + name, text, labels, registry=registry)
@@ -84,10 +90,25 @@ class DeliveryMetrics:
             "reason",
         )
 
-    def forget(self, peer: str) -> None:
-        """Remove the series of a destination: a hub could name new ones without end."""
+    def left(self, peer: str) -> None:
+        """Note that a destination is gone; of those gone longest the series are removed.
+
+        What was counted stays for a while: an account of orders must not lose those of a peer
+        that was away for a minute. But a hub could name new ones without end.
+        """
+        self._gone.pop(peer, None)
+        self._gone[peer] = None
+        while len(self._gone) > MAX_GONE:
+            self._remove(self._gone.popitem(last=False)[0])
+
+    def came(self, peer: str) -> None:
+        """Note that a destination is there."""
+        self._gone.pop(peer, None)
+
+    def _remove(self, peer: str) -> None:
         for metric in vars(self).values():
-            if "peer" in metric._labelnames:  # it has no public name
+            # The names of its labels have no public name.
+            if isinstance(metric, MetricWrapperBase) and "peer" in metric._labelnames:
                 metric.remove_by_labels({"peer": peer})
 
 
@@ -101,6 +122,7 @@ class DestinationMetrics:
             metrics: Of all destinations.
             name: The peer's name, or `builder`.
         """
+        metrics.came(name)
         self.accepted = metrics.accepted.labels(name)
         self.delivered = metrics.delivered.labels(name)
         self.retries = metrics.retries.labels(name)
