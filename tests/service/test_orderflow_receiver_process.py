@@ -17,7 +17,7 @@ from aiohttp import ClientSession, web
 
 from buildernet.ethereum.signature import SigningKey, sign_body
 from buildernet.orderflow_proxy import cli
-from tests.support.orderflow_nodes import free_port, until
+from tests.support.orderflow_nodes import free_port, make_certificate, until
 from tests.support.orderflow_receiver import bundle, raw_transaction, request_body
 from tests.support.orders import USER
 
@@ -134,18 +134,39 @@ async def test_an_order_reaches_both_builders_once_and_a_signal_stops_in_time(tm
         assert sent[0] == sent[1]
         assert sent[0][0]["signingAddress"] == USER.address.hex()
         assert (tmp_path / "address").read_text() == SigningKey(keys[1]).address.hex() + "\n"
+        slow = [begin_upload(int(first.rpartition(":")[2])), begin_upload(ports[0])]
+        await asyncio.gather(*(stack.enter_async_context(one) for one in slow))
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(STOP_S):
             assert await process.wait() == 0
 
 
-def test_a_port_in_use_ends_with_1_and_a_hint(capsys, monkeypatch):
+@asynccontextmanager
+async def begin_upload(port: int) -> AsyncIterator[None]:
+    """A request whose body never ends, which must not hold up the end; nor may one on each side."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\nx")
+    await writer.drain()
+    try:
+        yield
+    finally:
+        writer.close()
+
+
+def test_a_port_in_use_ends_with_1_and_a_hint(capsys, monkeypatch, tmp_path):
+    """With an archive it printed seventy lines: what runs beside the listeners hid the cause."""
     monkeypatch.setattr("buildernet.base.logs.configure", lambda **_: None)
+    own = make_certificate()
+    for name, text in (("certificate", own.pem), ("private-key", own.key_pem)):
+        (tmp_path / name).write_text(text)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         flags = ["--user-listen-addr", address, "--system-listen-addr=127.0.0.1:0"]
         quiet = ["--metrics-addr=", "--builder-endpoint=", "--rpc-endpoint="]
-        assert cli.main(["receiver", *flags, *quiet]) == 1
+        archive = ["--orderflow-archive-endpoint=http://127.0.0.1:1"]
+        archive += [f"--archive-spool-dir={tmp_path / 'spool'}"]
+        tls = [f"--{name}-file={tmp_path / name}" for name in ("certificate", "private-key")]
+        assert cli.main(["receiver", *flags, *quiet, *archive, *tls]) == 1
     assert f"cannot listen on {address}" in capsys.readouterr().err
 
 

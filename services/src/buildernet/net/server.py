@@ -11,11 +11,12 @@ import logging
 import signal
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from buildernet.base.background import bare_errors, keeping
 from buildernet.net import limits as fixed
 from buildernet.net import notify
 from buildernet.net.address import ListenAddress
@@ -82,11 +83,12 @@ async def listening(
     *,
     front: Front | None = None,
     tls: ssl.SSLContext | None = None,
+    stop_timeout_s: float = fixed.STOP_TIMEOUT_S,
 ) -> AsyncIterator[ListenAddress]:
     """Serve the application while the context is open; yields the address with its real port.
 
     Leaving the context stops gracefully: no new connection, idle ones closed, running requests
-    finished or cut after `STOP_TIMEOUT_S`, then the application's own clean-up.
+    finished or cut after `stop_timeout_s`, then the application's own clean-up.
 
     Raises:
         ListenError: The address is in use or not ours.
@@ -100,7 +102,8 @@ async def listening(
         max_line_size=fixed.MAX_LINE_BYTES,
         max_field_size=fixed.MAX_LINE_BYTES,
         max_headers=fixed.MAX_HEADERS,
-        shutdown_timeout=fixed.STOP_TIMEOUT_S,
+        # aiohttp waits as long again for a handler once it was told to end.
+        shutdown_timeout=stop_timeout_s / 2,
     )
     await runner.setup()
     try:
@@ -114,18 +117,15 @@ async def listening(
         listener = await _listen(
             make_protocol if front is None else lambda: front(make_protocol), address, tls
         )
-        sweeper = asyncio.create_task(guard.sweep(server))
         try:
             bound = ListenAddress(address.host, listener.sockets[0].getsockname()[1])
             _log.info("listening address=%s", bound)
             app[READINESS].reason = None
-            yield bound
+            async with keeping([guard.sweep(server)]):
+                yield bound
         finally:
             app[READINESS].reason = STOPPING
             listener.close()
-            sweeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeper
     finally:
         await runner.cleanup()
 
@@ -151,8 +151,14 @@ async def serve(
     await serve_sites([*(Site(*other) for other in also), Site(app, address, front)])
 
 
-async def serve_sites(sites: Sequence[Site]) -> None:
-    """Serve several applications as `serve` does; they start in this order and stop in reverse.
+async def serve_sites(
+    sites: Sequence[Site], *, stop_timeout_s: float = fixed.STOP_TIMEOUT_S
+) -> None:
+    """Serve several applications as `serve` does; they start in this order and stop together.
+
+    Args:
+        sites: What is served.
+        stop_timeout_s: What running requests get after SIGTERM, those of all sites together.
 
     Raises:
         ListenError: One of the addresses is in use or not ours.
@@ -161,15 +167,28 @@ async def serve_sites(sites: Sequence[Site]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with AsyncExitStack() as stack:
-        for site in sites:
-            context = listening(site.app, site.address, front=site.front, tls=site.tls)
-            await stack.enter_async_context(context)
-        notify.send(notify.READY)
-        await stop.wait()
-        _log.info("stopping")
-        notify.send(notify.STOPPING)
+    with bare_errors():
+        async with asyncio.TaskGroup() as group:
+            for site in sites:
+                started = asyncio.Event()
+                group.create_task(_serve(site, started, stop, stop_timeout_s))
+                await started.wait()
+            notify.send(notify.READY)
+            await stop.wait()
+            _log.info("stopping")
+            notify.send(notify.STOPPING)
     _log.info("stopped")
+
+
+async def _serve(
+    site: Site, started: asyncio.Event, stop: asyncio.Event, stop_timeout_s: float
+) -> None:
+    """Serve one site. A task each: all listeners close before the first request is waited for."""
+    async with listening(
+        site.app, site.address, front=site.front, tls=site.tls, stop_timeout_s=stop_timeout_s
+    ):
+        started.set()
+        await stop.wait()
 
 
 async def _listen(

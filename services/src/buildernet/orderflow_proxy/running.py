@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from buildernet.base.background import keeping
 from buildernet.base.errors import ConfigError
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.signature import SigningKey
@@ -25,6 +26,10 @@ from buildernet.orderflow_proxy.peers import VerifyPeer, believe_hub
 
 _FIRST_LIST_S: Final = 10.0
 """So long users wait for it: a hub that does not answer must not keep a node from its builder."""
+
+_REQUESTS_S: Final = 3.5
+"""What running requests get at the end: delivery and archive get 3 s each after them, and all of it
+is promised to take less than 10 s."""
 
 _READABLE: Final = 0o644
 """An address is no secret; the service that registers it runs as another user."""
@@ -76,7 +81,7 @@ async def run_receiver(config: ReceiverConfig) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(_FIRST_LIST_S):
                 await running.looked.wait()
-        await serve_sites(sites)
+        await serve_sites(sites, stop_timeout_s=_REQUESTS_S)
 
 
 def _write_address(path: Path, address: Address) -> None:
@@ -97,13 +102,8 @@ async def _tls(config: ReceiverConfig) -> AsyncIterator[ReloadedCertificate | No
         yield None
         return
     certificate = ReloadedCertificate(listen.certificate_file, listen.private_key_file)
-    watching = asyncio.create_task(certificate.watch())
-    try:
+    async with keeping([certificate.watch()]):
         yield certificate
-    finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
 
 
 @asynccontextmanager
