@@ -37,11 +37,13 @@ class Neighbours:
     orders: list[Order] = field(default_factory=list)
     records: list[Order] = field(default_factory=list)
     full: bool = False
+    room: int | None = None
+    """How many orders the builder's queue takes in all."""
     not_ready: str = ""
     no_room: bool = False
 
     def submit(self, order: Order) -> None:
-        if self.full:
+        if self.full or (self.room is not None and len(self.orders) >= self.room):
             raise DeliveryFullError("the builder's queue is full")
         self.orders.append(order)
 
