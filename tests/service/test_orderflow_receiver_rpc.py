@@ -27,6 +27,17 @@ from tests.support.orders import PEER, USER
 
 UUID = "3c1a0b7e-0000-4000-8000-000000000001"
 
+CANCELLATIONS = [
+    ("eth_sendBundle", {"txs": [], "replacementUuid": UUID}),
+    ("eth_cancelBundle", {"replacementUuid": UUID, "padding": "x" * 1000}),
+    ("eth_sendBundle", {"replacementUuid": UUID, "revertingTxHashes": ["0x" + "ab" * 32] * 100}),
+    (
+        "mev_sendBundle",
+        {"version": "v0.1", "inclusion": {"block": "0x1"}, "body": [], "replacementUuid": UUID},
+    ),
+]
+"""All that cancels, larger than what it needs too."""
+
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
@@ -220,6 +231,8 @@ async def test_a_full_archive_is_said_before_anything_is_taken():
         assert answer.headers["Retry-After"] == "1"
         ready = await receiver.get("/readyz")
         assert (ready.status, ready.json["reason"]) == (503, "Disk full")
+        for cancels in CANCELLATIONS:
+            assert (await receiver.call(*cancels)).status == 200
         system = bundle(version="v2", signingAddress=USER.address.hex())
         assert (await receiver.call("eth_sendBundle", system, key=PEER, system=True)).status == 200
         near.no_room = False
@@ -236,6 +249,30 @@ async def test_dedup_is_recorded_only_after_acceptance():
         assert len(near.orders) == 1
 
 
+@pytest.mark.parametrize("cancels", CANCELLATIONS)
+async def test_a_flood_of_the_same_signer_refuses_no_cancellation(cancels):
+    async with receiving(limits(orders_per_second=1)) as receiver:
+        assert (await receiver.call("eth_sendBundle", bundle())).status == 200
+        assert (await receiver.call("eth_sendBundle", bundle(1))).status == 429
+        assert (await receiver.call(*cancels)).status == 200
+        assert receiver.neighbours.orders[-1].kind is OrderKind.CANCELLATION
+
+
+async def test_orders_with_wrong_parameters_are_counted_and_limited():
+    """They were in no counter, and cost their signer nothing."""
+    async with receiving(limits(orders_per_second=3)) as receiver:
+        call = b'{"jsonrpc":"2.0","id":5,"method":"%b","params":%b}'
+        for params in (b"[]", b"[1,2]", b"{}"):
+            answer = await receiver.post(call % (b"eth_sendBundle", params))
+            assert answer.error[:2] == (400, -32602)
+        assert (await receiver.post(call % (b"eth_sendBundle", b"[]"))).error[0] == 429
+        invalid = 'orders_total{method="eth_sendBundle",outcome="invalid",source="user"}'
+        assert await receiver.metric("orderflow_proxy_" + invalid) == 3
+    async with receiving() as receiver:
+        for params in (b"[]", b"[1,2]", b"null"):
+            assert (await receiver.post(call % (b"eth_call", params))).error[:2] == (404, -32601)
+
+
 async def test_a_rate_limited_order_may_be_sent_again_and_cancellations_pass():
     async with receiving(limits(orders_per_second=2)) as receiver:
         for number in range(2):
@@ -245,8 +282,8 @@ async def test_a_rate_limited_order_may_be_sent_again_and_cancellations_pass():
         assert answer.headers["Retry-After"] == "1"
         cancel = await receiver.call("eth_cancelBundle", {"replacementUuid": UUID})
         assert cancel.status == 200
-        empty = await receiver.call("eth_sendBundle", {"txs": [], "replacementUuid": UUID})
-        assert empty.status == 200
+        for cancels in CANCELLATIONS[:1]:
+            assert (await receiver.call(*cancels)).status == 200
         other = await receiver.call("eth_sendBundle", bundle(6), key=STRANGER)
         assert other.status == 200
         async with asyncio.timeout(5):

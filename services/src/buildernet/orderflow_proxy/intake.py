@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Final, Protocol
 
 from buildernet.ethereum.address import Address
+from buildernet.net.jsonrpc import MAX_BATCH_REQUESTS
 from buildernet.orderflow_proxy.clock import ArrivalClock
 from buildernet.orderflow_proxy.dedup import SeenKeys
 from buildernet.orderflow_proxy.metrics import Outcome, ReceiverMetrics
@@ -27,22 +28,22 @@ from buildernet.orderflow_proxy.order import (
     Recorder,
 )
 from buildernet.orderflow_proxy.orders.parsed import OrderRequest, ParsedOrder
+from buildernet.orderflow_proxy.orders.parser import is_cancellation
 from buildernet.orderflow_proxy.priority import Scores, Traits, classify
 from buildernet.orderflow_proxy.rate_limit import OrderRateError, RateLimiter
 from buildernet.orderflow_proxy.replacement import Slots, StaleNonceError
 
-_SLOT_US: Final = 12_000_000
-"""A block's time. Slots of mainnet began at 1606824023, but only their length matters here."""
+_NEXT_BLOCK_US: Final = 6_000_000
+"""What is for the next block is remembered within windows of half a slot. Who sends for block after
+block does so about 12 s apart, and whatever the chain's phase two such never share a window; within
+whole slots every jitter around a border swallowed one."""
 
-_NEVER_REPEATED: Final = frozenset({OrderKind.CANCELLATION, OrderKind.SUBSIDY})
-"""Kinds that mean something each time they come: a subsidy is for the block being built."""
+_FOR_NEXT_BLOCK: Final = frozenset({OrderKind.BUNDLE, OrderKind.MEV_BUNDLE, OrderKind.SUBSIDY})
+"""Kinds that are for the block being built when they name none."""
 
 _FROM_NODE: Final = b"\1"
 """Behind the key of what another node sent. It went to the builder alone, so when the same order
 comes from a user it still has to go to the peers and the archive."""
-
-_CANCELLATION_BYTES: Final = 512
-"""A cancellation is smaller; of what is larger, no time is spent on parsing to learn it is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +103,24 @@ class Intake:
         self._clock = clock
         self._max_txs = max_txs_per_bundle
 
-    def take(self, method: str, params: Sequence[bytes], sender: Sender) -> ParsedOrder:
+    def arrive(self) -> int:
+        """Return the time of arrival of a body; each of its orders adds its place in a batch."""
+        return self._clock.now_us(MAX_BATCH_REQUESTS + 1)
+
+    def take(
+        self,
+        method: str,
+        params: Sequence[bytes],
+        sender: Sender,
+        arrived_us: int | None = None,
+    ) -> ParsedOrder:
         """Take one order; a duplicate is taken by forgetting it.
 
         Args:
             method: The JSON-RPC method.
             params: The JSON of each parameter.
             sender: Who sent it.
+            arrived_us: From `arrive`, when its body was complete; None: now.
 
         Raises:
             OrderRefusedError: It was not taken; every subclass has its own reason.
@@ -116,7 +128,10 @@ class Intake:
         started = perf_counter()
         outcome = Outcome.FAILED
         try:
-            parsed, outcome = self._take(method, params, sender)
+            request = OrderRequest(
+                sender.source, sender.signer, sender.peer, arrived_us or self._clock.now_us()
+            )
+            parsed, outcome = self._take(method, params, sender, request)
             return parsed
         except OrderRefusedError as exc:
             outcome = _outcome(exc)
@@ -129,13 +144,12 @@ class Intake:
             self._metrics.seconds.observe(perf_counter() - started)
 
     def _take(
-        self, method: str, params: Sequence[bytes], sender: Sender
+        self, method: str, params: Sequence[bytes], sender: Sender, request: OrderRequest
     ) -> tuple[ParsedOrder, Outcome]:
         by_user = sender.source is OrderSource.USER
         if by_user:
-            self._recorder.check_room()
-        request = OrderRequest(sender.source, sender.signer, sender.peer, self._clock.now_us())
-        parsed = self._parse(method, params, request)
+            self._admit(method, params, sender.signer)
+        parsed = self._parser.parse(method, params, request)
         if len(parsed.transactions) > self._max_txs:
             raise OrderRefusedError(
                 f"bundle has {len(parsed.transactions)} transactions, at most {self._max_txs}"
@@ -153,22 +167,18 @@ class Intake:
         self._metrics.priorities[order.priority].inc()
         return parsed, Outcome.ACCEPTED
 
-    def _parse(self, method: str, params: Sequence[bytes], request: OrderRequest) -> ParsedOrder:
-        """Parse within the signer's rate; a cancellation may go beyond it."""
-        if not request.by_user:
-            return self._parser.parse(method, params, request)
-        signer = request.signer.raw
+    def _admit(self, method: str, params: Sequence[bytes], signer: Address) -> None:
+        """Let a user's order in: there is room and the signer's rate allows it.
+
+        A cancellation needs no room, which it makes, and has a rate of its own.
+        """
         try:
-            self._memory.orders_left.take(signer)
-        except OrderRateError:
-            if sum(map(len, params)) > _CANCELLATION_BYTES:
+            self._recorder.check_room()
+            self._memory.orders_left.take(signer.raw)
+        except (ArchiveFullError, OrderRateError):
+            if not is_cancellation(method, params):
                 raise
-            parsed = self._parser.parse(method, params, request)
-            if parsed.kind is not OrderKind.CANCELLATION:
-                raise
-            self._memory.cancellations_left.take(signer)
-            return parsed
-        return self._parser.parse(method, params, request)
+            self._memory.cancellations_left.take(signer.raw)
 
     def _priority(self, parsed: ParsedOrder, sender: Sender) -> OrderPriority:
         if parsed.kind is OrderKind.CANCELLATION:
@@ -186,7 +196,7 @@ class Intake:
     def _is_known(self, order: Order) -> bool:
         if order.replacement is not None:
             return self._memory.slots.is_duplicate(order)
-        if order.kind in _NEVER_REPEATED:
+        if order.kind is OrderKind.CANCELLATION:
             return False
         key = _memory_key(order)
         if order.source is OrderSource.USER:
@@ -196,7 +206,7 @@ class Intake:
     def _remember(self, order: Order) -> None:
         if order.replacement is not None:
             self._memory.slots.put(order)
-        elif order.kind not in _NEVER_REPEATED:
+        elif order.kind is not OrderKind.CANCELLATION:
             key = _memory_key(order)
             self._memory.seen.add(key if order.source is OrderSource.USER else key + _FROM_NODE)
 
@@ -211,11 +221,11 @@ class Intake:
 def _memory_key(order: Order) -> bytes:
     """Return what an order is remembered by.
 
-    A bundle without a block is for the next one only: sent again in the next slot it is another
-    wish, although nothing in it differs.
+    A bundle without a block, or a subsidy, is for the next one only: sent again for the block after
+    it is another wish, although nothing in it differs.
     """
-    if order.kind in (OrderKind.BUNDLE, OrderKind.MEV_BUNDLE) and order.target_block is None:
-        return order.key + (order.received_at_us // _SLOT_US).to_bytes(8)
+    if order.target_block is None and order.kind in _FOR_NEXT_BLOCK:
+        return order.key + (order.received_at_us // _NEXT_BLOCK_US).to_bytes(8)
     return order.key
 
 

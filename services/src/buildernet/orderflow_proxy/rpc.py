@@ -90,7 +90,8 @@ class OrderRpc:
         self._find_sender = find_sender
 
     async def answer(self, body: bytes, headers: Headers) -> Reply:
-        """Verify, parse and take what a body holds."""
+        """Verify, parse and take what a body holds, as of now: verifying may take a thread."""
+        arrived_us = self._intake.arrive()
         try:
             signer = await _verify(body, headers)
             sender = self._find_sender(signer, headers)
@@ -98,20 +99,17 @@ class OrderRpc:
         except JsonRpcError as exc:
             return Reply(exc.status, encode_error(exc.request_id, exc), exc)
         if isinstance(requests, Request):
-            return self._one(requests, sender)
+            return self._one(requests, sender, arrived_us)
         answers = []
         for index, request in enumerate(requests, start=1):
-            answers.append(self._one(request, sender).body)
+            answers.append(self._one(request, sender, arrived_us + index).body)
             if not index % _BATCH_SHARE:
                 await asyncio.sleep(0)
         return Reply(200, jsonrpc.encode_batch(answers))
 
-    def _one(self, request: Request, sender: Sender) -> Reply:
+    def _one(self, request: Request, sender: Sender, arrived_us: int) -> Reply:
         try:
-            params = [jsonrpc.single_param(request)] if request.params else []
-            parsed = self._intake.take(request.method, params, sender)
-        except JsonRpcError as exc:
-            return _failed(request.id, exc)
+            parsed = self._intake.take(request.method, _params(request), sender, arrived_us)
         except OrderRefusedError as exc:
             return _failed(request.id, _translate(exc, request.method))
         except Exception:  # one order of a batch must not take the others' answers with it
@@ -156,6 +154,14 @@ async def _verify(body: bytes, headers: Headers) -> Address:
     except SignatureError as exc:
         cause = exc.message.removeprefix("invalid signature provided: ")
         raise SignatureRefusedError(f"Invalid signature: {cause}") from exc
+
+
+def _params(request: Request) -> list[bytes]:
+    """Return the parameter, or none: the order is then refused and counted like every other."""
+    try:
+        return [jsonrpc.single_param(request)]
+    except InvalidParamsError:
+        return []
 
 
 # Any: what msgspec encodes; null, a text or an object.
