@@ -11,6 +11,7 @@ import pytest
 
 from buildernet.ethereum.keccak import compute_keccak256
 from buildernet.ethereum.signature import sign_body
+from buildernet.orderflow_proxy.bodies import FREE_BYTES, BodyBudget
 from buildernet.orderflow_proxy.config import Limits, ReceiverConfig
 from buildernet.orderflow_proxy.order import OrderKind, OrderPriority, OrderSource
 from tests.support.orderflow_receiver import (
@@ -180,8 +181,54 @@ async def test_compressed_bodies_need_leave():
     async with receiving(limits(accept_gzip=True)) as receiver:
         assert (await receiver.post(packed, headers=headers)).status == 200
         bomb = gzip.compress(b" " * (11 * 1024 * 1024))
-        assert (await receiver.post(bomb, headers=headers)).status in (400, 413)
+        assert (await receiver.post(bomb, headers=headers)).error[:2] == (413, -32600)
+        for broken in (body, packed[:-1], packed[:20], b"", packed + b"x", packed + packed):
+            answer = await receiver.post(broken, headers=headers)
+            assert answer.error[:2] == (400, -32600), broken
+        for coding in ("br", "zstd", "deflate", "gzip, gzip"):
+            answer = await receiver.post(body, headers={**headers, "Content-Encoding": coding})
+            assert answer.error[:2] == (415, -32600), coding
         assert (await receiver.get("/livez")).status == 200
+
+
+async def test_a_body_of_broken_chunks_is_refused(receiver, caplog):
+    host, port = receiver.user.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    writer.write(head + b"2\r\n{}\r\n")
+    await writer.drain()
+    writer.write(b"zz\r\n")
+    async with asyncio.timeout(10):
+        assert b" 400 " in await reader.readline()
+    writer.close()
+    assert "Traceback" not in caplog.text
+
+
+async def test_bodies_under_way_share_one_budget(monkeypatch):
+    """Sixty uploads that nobody had signed took 600 MiB."""
+    monkeypatch.setattr(BodyBudget.__init__, "__defaults__", (2 * FREE_BYTES - 50,))
+    body = request_body("eth_sendBundle", {"txs": ["0x" + "00" * FREE_BYTES]})
+
+    async def stop_short() -> AsyncIterator[bytes]:
+        yield body[: 2 * FREE_BYTES - 100]
+        await asyncio.sleep(60)
+
+    async with receiving() as receiver:
+        url, headers = receiver.user, {"Content-Type": "application/json"}
+        upload = asyncio.create_task(receiver.client.post(url, data=stop_short(), headers=headers))
+        async with asyncio.timeout(10):
+            while (answer := await receiver.post(body)).status != 503:
+                assert answer.status == 400
+        assert answer.error[:2] == (503, -32603)
+        assert answer.headers["Retry-After"] == "1"
+        assert (await receiver.post(body, system=True)).status == 503
+        assert (await receiver.call("eth_sendBundle", bundle())).status == 200
+        upload.cancel()
+        async with asyncio.timeout(10):
+            while (await receiver.post(body)).status != 400:
+                pass
+        for _ in range(3):  # refused and answered ones gave back what they took
+            assert (await receiver.post(body)).status == 400
 
 
 async def test_a_large_body_is_refused_with_and_without_its_length():

@@ -99,6 +99,7 @@ async def listening(
         logger=_malformed_log(),
         keepalive_timeout=app[LIMITS].idle_timeout_s,
         lingering_time=fixed.LINGER_S,
+        auto_decompress=False,  # who takes compressed bodies bounds what comes out of them
         max_line_size=fixed.MAX_LINE_BYTES,
         max_field_size=fixed.MAX_LINE_BYTES,
         max_headers=fixed.MAX_HEADERS,

@@ -11,6 +11,7 @@ from aiohttp import web
 from buildernet.net.health import READINESS
 from buildernet.net.jsonrpc import INVALID_REQUEST, JsonRpcError, encode_error
 from buildernet.orderflow_proxy import share
+from buildernet.orderflow_proxy.bodies import FREE_BYTES, BodyBudget, Gunzip
 from buildernet.orderflow_proxy.clock import ArrivalClock
 from buildernet.orderflow_proxy.errors import ShareError
 from buildernet.orderflow_proxy.metrics import ReceiverMetrics
@@ -41,6 +42,7 @@ class Side:
     """`user` or `system`."""
     rpc: OrderRpc
     sharing: Sharing | None
+    bodies: BodyBudget
     max_body_bytes: int
     accept_gzip: bool
     trust_forwarded_for: bool
@@ -77,9 +79,12 @@ async def post_rpc(request: web.Request) -> web.Response:
     except JsonRpcError as exc:
         reply = Reply(exc.status, encode_error(None, exc), exc)
     else:
-        side.metrics.body_bytes[side.name].observe(len(body))
-        _observe_latency(request, side)
-        reply = await side.rpc.answer(body, request.headers)
+        try:
+            side.metrics.body_bytes[side.name].observe(len(body))
+            _observe_latency(request, side)
+            reply = await side.rpc.answer(body, request.headers)
+        finally:
+            side.bodies.give(max(0, len(body) - FREE_BYTES))
     if reply.error is not None:
         _refused(request, side, type(reply.error).__name__, reply.error)
     return _answer(reply.status, reply.body)
@@ -92,9 +97,12 @@ async def post_share(request: web.Request) -> web.Response:
         raise web.HTTPNotFound
     try:
         body = await _read_json(request, limit=share.MAX_REQUEST_BYTES, side=side)
-        side.metrics.body_bytes["share"].observe(len(body))
-        _observe_latency(request, side)
-        return _answer(200, await side.sharing.receive(body))
+        try:
+            side.metrics.body_bytes["share"].observe(len(body))
+            _observe_latency(request, side)
+            return _answer(200, await side.sharing.receive(body))
+        finally:
+            side.bodies.give(max(0, len(body) - FREE_BYTES))
     except (ShareError, JsonRpcError) as exc:
         _refused(request, side, type(exc).__name__, exc)
         answer = share.encode_response(now_s=side.clock.wall_s(), error=exc.message)
@@ -116,11 +124,13 @@ async def readyz(request: web.Request) -> web.Response:
 
 
 async def _read_json(request: web.Request, *, limit: int, side: Side) -> bytes:
-    """Return the body.
+    """Return the body; the caller gives back what it took of `side.bodies`, all above `FREE_BYTES`.
 
     Raises:
         ContentError: It is declared as another type than JSON, or compressed without leave.
         BodyTooLargeError: It is larger than `limit`.
+        BodiesFullError: Others leave no room for it.
+        CompressionError: It is not what it says.
     """
     if request.headers.get("Content-Type") is not None and request.content_type != _JSON:
         raise ContentError(f"Invalid Request: content type must be {_JSON}")
@@ -129,12 +139,23 @@ async def _read_json(request: web.Request, *, limit: int, side: Side) -> bytes:
         raise ContentError("Invalid Request: compressed bodies are not taken")
     if (request.content_length or 0) > limit:
         raise BodyTooLargeError(f"request body is too big, max size: {limit}")
-    parts, size = [], 0
-    async for chunk in request.content.iter_any():
-        size += len(chunk)
-        if size > limit:
-            raise BodyTooLargeError(f"request body is too big, max size: {limit}")
-        parts.append(chunk)
+    gunzip = Gunzip(limit=limit) if encoding == "gzip" else None
+    parts, size, held = [], 0, 0
+    try:
+        async for chunk in request.content.iter_any():
+            part = chunk if gunzip is None else gunzip.feed(chunk)
+            size += len(part)
+            if size > limit:
+                raise BodyTooLargeError(f"request body is too big, max size: {limit}")
+            if size - FREE_BYTES > held:
+                side.bodies.take(size - FREE_BYTES - held)
+                held = size - FREE_BYTES
+            parts.append(part)
+        if gunzip is not None:
+            gunzip.finish()
+    except BaseException:
+        side.bodies.give(held)
+        raise
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
