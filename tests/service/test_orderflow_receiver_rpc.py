@@ -4,8 +4,10 @@
 import asyncio
 import gzip
 import json
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from buildernet.ethereum.signature import sign_body
 from buildernet.orderflow_proxy.bodies import FREE_BYTES, BodyBudget
 from buildernet.orderflow_proxy.config import Limits, ReceiverConfig
 from buildernet.orderflow_proxy.order import OrderKind, OrderPriority, OrderSource
+from buildernet.orderflow_proxy.orders.parser import OrderParser
 from tests.support.orderflow_receiver import (
     FLASHBOTS,
     STRANGER,
@@ -337,6 +340,33 @@ async def test_a_rate_limited_order_may_be_sent_again_and_cancellations_pass():
             while (await receiver.call("eth_sendBundle", bundle(5))).status == 429:
                 pass
         assert len(receiver.neighbours.orders) == 6
+
+
+@pytest.mark.parametrize("works", [True, False])
+async def test_a_large_order_that_takes_long_to_parse_holds_nobody_up(receiver, monkeypatch, works):
+    """A body of access lists held every other request for half a second."""
+    go_on, parse = threading.Event(), OrderParser.parse
+
+    def parse_slowly(self: OrderParser, method: str, params: list[bytes], request: Any) -> Any:
+        if len(params[0]) > 128 * 1024:
+            assert go_on.wait(20)
+        return parse(self, method, params, request)
+
+    monkeypatch.setattr(OrderParser, "parse", parse_slowly)
+    large = [raw_transaction(n, data=bytes(4000)) for n in range(20)]
+    param = {"txs": large if works else [*large, "0x00"], "blockNumber": "0x1312d00"}
+    answer = asyncio.create_task(receiver.call("eth_sendBundle", param))
+    try:
+        for number in range(3):
+            assert (await receiver.call("eth_sendBundle", bundle(number))).status == 200
+        assert not answer.done()
+    finally:
+        go_on.set()
+    assert (await answer).status == (200 if works else 400)
+    assert len(receiver.neighbours.orders) == 3 + works
+    outcome = "accepted" if works else "invalid"
+    counted = f'orders_total{{method="eth_sendBundle",outcome="{outcome}",source="user"}}'
+    assert await receiver.metric("orderflow_proxy_" + counted) == (4 if works else 1)
 
 
 async def test_readiness_follows_the_builder():

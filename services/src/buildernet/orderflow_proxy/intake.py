@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""What becomes of one order: parsed, judged, handed on, remembered. No I/O, and never waits.
+"""What becomes of one order: parsed, judged, handed on, remembered. No I/O.
 
 Everything happens in one step of the event loop, so that no other order can come between looking
-an order up and remembering it. It is remembered after it was handed on, never before: an order that
-was refused may be sent again.
+an order up and remembering it; only a large order is parsed before that step, beside the others. It
+is remembered after it was handed on, never before: an order that was refused may be sent again.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -102,6 +103,7 @@ class Intake:
         self._metrics = metrics
         self._clock = clock
         self._max_txs = max_txs_per_bundle
+        self._parsing = asyncio.Semaphore(1)
 
     def arrive(self) -> int:
         """Return the time of arrival of a body; each of its orders adds its place in a batch."""
@@ -128,28 +130,52 @@ class Intake:
         started = perf_counter()
         outcome = Outcome.FAILED
         try:
-            request = OrderRequest(
-                sender.source, sender.signer, sender.peer, arrived_us or self._clock.now_us()
-            )
-            parsed, outcome = self._take(method, params, sender, request)
+            request = self._admit(method, params, sender, arrived_us)
+            parsed = self._parser.parse(method, params, request)
+            outcome = self._settle(parsed, sender)
             return parsed
         except OrderRefusedError as exc:
-            outcome = _outcome(exc)
-            if sender.source is OrderSource.USER and outcome is not Outcome.ARCHIVE_FULL:
-                invalid = outcome is Outcome.INVALID
-                self._memory.scores.count(sender.signer.raw, invalid=invalid)
+            outcome = self._refuse(exc, sender)
             raise
         finally:
-            self._metrics.count(outcome, source=sender.source, method=method, peer=sender.peer)
-            self._metrics.seconds.observe(perf_counter() - started)
+            self._count(outcome, method, sender, started)
 
-    def _take(
-        self, method: str, params: Sequence[bytes], sender: Sender, request: OrderRequest
-    ) -> tuple[ParsedOrder, Outcome]:
+    async def take_large(
+        self, method: str, params: Sequence[bytes], sender: Sender, arrived_us: int
+    ) -> ParsedOrder:
+        """As `take`, for an order that takes long to parse: in a thread, one at a time.
+
+        What follows the parsing is one step here too.
+        """
+        started = perf_counter()
+        outcome = Outcome.FAILED
+        try:
+            request = self._admit(method, params, sender, arrived_us)
+            async with self._parsing:
+                parsed = await asyncio.to_thread(self._parser.parse, method, params, request)
+            outcome = self._settle(parsed, sender)
+            return parsed
+        except OrderRefusedError as exc:
+            outcome = self._refuse(exc, sender)
+            raise
+        finally:
+            self._count(outcome, method, sender, started)
+
+    def _refuse(self, error: OrderRefusedError, sender: Sender) -> Outcome:
+        """Remember a refusal in the signer's score; return what it counts as."""
+        outcome = _outcome(error)
+        if sender.source is OrderSource.USER and outcome is not Outcome.ARCHIVE_FULL:
+            invalid = outcome is Outcome.INVALID
+            self._memory.scores.count(sender.signer.raw, invalid=invalid)
+        return outcome
+
+    def _count(self, outcome: Outcome, method: str, sender: Sender, started: float) -> None:
+        self._metrics.count(outcome, source=sender.source, method=method, peer=sender.peer)
+        self._metrics.seconds.observe(perf_counter() - started)
+
+    def _settle(self, parsed: ParsedOrder, sender: Sender) -> Outcome:
+        """Judge an order, hand it on and remember it."""
         by_user = sender.source is OrderSource.USER
-        if by_user:
-            self._admit(method, params, sender.signer)
-        parsed = self._parser.parse(method, params, request)
         if len(parsed.transactions) > self._max_txs:
             raise OrderRefusedError(
                 f"bundle has {len(parsed.transactions)} transactions, at most {self._max_txs}"
@@ -158,27 +184,33 @@ class Intake:
         if self._is_known(order):
             if by_user:
                 self._memory.scores.count(sender.signer.raw)
-            return parsed, Outcome.DUPLICATE
+            return Outcome.DUPLICATE
         self._delivery.submit(order)
         self._remember(order)
         self._record(order)
         if by_user:
             self._memory.scores.count(sender.signer.raw)
         self._metrics.priorities[order.priority].inc()
-        return parsed, Outcome.ACCEPTED
+        return Outcome.ACCEPTED
 
-    def _admit(self, method: str, params: Sequence[bytes], signer: Address) -> None:
-        """Let a user's order in: there is room and the signer's rate allows it.
+    def _admit(
+        self, method: str, params: Sequence[bytes], sender: Sender, arrived_us: int | None
+    ) -> OrderRequest:
+        """Let an order in to be parsed: of a user, if there is room and the rate allows it.
 
         A cancellation needs no room, which it makes, and has a rate of its own.
         """
-        try:
-            self._recorder.check_room()
-            self._memory.orders_left.take(signer.raw)
-        except (ArchiveFullError, OrderRateError):
-            if not is_cancellation(method, params):
-                raise
-            self._memory.cancellations_left.take(signer.raw)
+        if sender.source is OrderSource.USER:
+            signer = sender.signer.raw
+            try:
+                self._recorder.check_room()
+                self._memory.orders_left.take(signer, len(params[0]) if params else 0)
+            except (ArchiveFullError, OrderRateError):
+                if not is_cancellation(method, params):
+                    raise
+                self._memory.cancellations_left.take(signer)
+        received_us = arrived_us or self._clock.now_us()
+        return OrderRequest(sender.source, sender.signer, sender.peer, received_us)
 
     def _priority(self, parsed: ParsedOrder, sender: Sender) -> OrderPriority:
         if parsed.kind is OrderKind.CANCELLATION:

@@ -19,7 +19,6 @@ from buildernet.net.jsonrpc import (
     InvalidParamsError,
     JsonRpcError,
     Request,
-    RequestId,
     encode_error,
     encode_result,
 )
@@ -51,7 +50,8 @@ FLASHBOTS: Final = "flashbots"
 USER: Final = "user-request"
 
 _INLINE_BODY_BYTES: Final = 128 * 1024
-"""Verified in 0.35 ms. What is larger goes to a thread, which costs 0.1 ms and holds nobody up."""
+"""Verified in 0.35 ms, parsed in 7 at worst. What is larger goes to a thread, which costs 0.1 ms
+and holds nobody up."""
 
 _BATCH_SHARE: Final = 8
 """Orders of a batch between which others get their turn."""
@@ -99,6 +99,8 @@ class OrderRpc:
         except JsonRpcError as exc:
             return Reply(exc.status, encode_error(exc.request_id, exc), exc)
         if isinstance(requests, Request):
+            if len(body) > _INLINE_BODY_BYTES:
+                return await self._large(requests, sender, arrived_us)
             return self._one(requests, sender, arrived_us)
         answers = []
         for index, request in enumerate(requests, start=1):
@@ -110,11 +112,17 @@ class OrderRpc:
     def _one(self, request: Request, sender: Sender, arrived_us: int) -> Reply:
         try:
             parsed = self._intake.take(request.method, _params(request), sender, arrived_us)
-        except OrderRefusedError as exc:
-            return _failed(request.id, _translate(exc, request.method))
-        except Exception:  # one order of a batch must not take the others' answers with it
-            _log.exception("order_failed method=%s", request.method[:64])
-            return _failed(request.id, InternalError("Internal error"))
+        except Exception as exc:  # one order of a batch must not take the others' answers with it
+            return _refused(request, exc)
+        return Reply(200, encode_result(request.id, _result(parsed)))
+
+    async def _large(self, request: Request, sender: Sender, arrived_us: int) -> Reply:
+        """As `_one`, for an order that would hold everyone up."""
+        params = _params(request)
+        try:
+            parsed = await self._intake.take_large(request.method, params, sender, arrived_us)
+        except Exception as exc:
+            return _refused(request, exc)
         return Reply(200, encode_result(request.id, _result(parsed)))
 
 
@@ -173,8 +181,13 @@ def _result(parsed: ParsedOrder) -> Any:
     return None
 
 
-def _failed(request_id: RequestId, error: JsonRpcError) -> Reply:
-    return Reply(error.status, encode_error(request_id, error))
+def _refused(request: Request, error: Exception) -> Reply:
+    if isinstance(error, OrderRefusedError):
+        said = _translate(error, request.method)
+    else:
+        _log.error("order_failed method=%s", request.method[:64], exc_info=error)
+        said = InternalError("Internal error")
+    return Reply(said.status, encode_error(request.id, said))
 
 
 def _translate(error: OrderRefusedError, method: str) -> JsonRpcError:
