@@ -10,11 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ethereum_types.numeric import U64
 
 from buildernet.ethereum.keccak import compute_keccak256
 from buildernet.ethereum.signature import sign_body
 from buildernet.orderflow_proxy.bodies import FREE_BYTES, BodyBudget
-from buildernet.orderflow_proxy.config import Limits, ReceiverConfig
+from buildernet.orderflow_proxy.config import Builder, Limits, ReceiverConfig
 from buildernet.orderflow_proxy.order import OrderKind, OrderPriority, OrderSource
 from buildernet.orderflow_proxy.orders.parser import OrderParser
 from tests.support.orderflow_receiver import (
@@ -27,7 +28,7 @@ from tests.support.orderflow_receiver import (
     receiving,
     request_body,
 )
-from tests.support.orders import PEER, USER
+from tests.support.orders import PEER, SEPOLIA, USER
 
 UUID = "3c1a0b7e-0000-4000-8000-000000000001"
 
@@ -262,6 +263,38 @@ async def test_a_batch_answers_each_order_by_itself(receiver):
         ("a", True), ("b", False), (3, False), (None, True),
     ]  # fmt: skip
     assert len(receiver.neighbours.orders) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[]", b"[" + b",".join([request_body("eth_call", {})] * 101) + b"]",
+     b"[" + b" " * (1 << 20) + b"{}]"],
+    ids=["empty", "many", "large"],
+)  # fmt: skip
+async def test_a_batch_of_another_size_is_an_invalid_request(receiver, body):
+    answer = await receiver.post(body)
+    assert answer.error[:2] == (400, -32600)
+    assert answer.error[2].startswith("Invalid Request: batch")
+
+
+SEPOLIA_TRANSACTION = raw_transaction(1, chain_id=U64(SEPOLIA))
+
+
+async def test_transactions_of_the_configured_chain_alone_are_taken():
+    async with receiving() as mainnet:
+        answer = await mainnet.call("eth_sendRawTransaction", SEPOLIA_TRANSACTION)
+        assert answer.error[:2] == (400, -32602)
+    config = ReceiverConfig(builder=Builder(chain_id=SEPOLIA))
+    async with receiving(config) as sepolia:
+        answer = await sepolia.call("eth_sendRawTransaction", SEPOLIA_TRANSACTION)
+        assert answer.status == 200
+        assert (await sepolia.call("eth_sendBundle", bundle())).error[:2] == (400, -32602)
+
+
+async def test_an_order_for_a_block_that_passed_is_answered_with_success(receiver):
+    """As both programs before do: only what is sent on knows the head, and that may be late."""
+    assert (await receiver.call("eth_sendBundle", bundle(blockNumber="0x1"))).status == 200
+    assert receiver.neighbours.orders[0].target_block == 1
 
 
 async def test_a_duplicate_gets_the_same_answer_and_goes_no_further(receiver):

@@ -21,6 +21,7 @@ OLD_FLAGS = {
     "--public-listen-addr=127.0.0.1:2": ("listen", "system_addr", "127.0.0.1:2"),
     "--builder-endpoint=http://b": ("builder", "endpoint", "http://b"),
     "--rpc-endpoint=http://r": ("builder", "rpc_endpoint", "http://r"),
+    "--chain-id=11155111": ("builder", "chain_id", 11155111),
     "--builder-confighub-endpoint=http://h": ("peering", "hub_endpoint", "http://h"),
     "--orderflow-archive-endpoint=http://a": ("archive", "endpoint", "http://a"),
     "--max-request-body-size-bytes=5000": ("limits", "max_body_bytes", 5000),
@@ -79,6 +80,8 @@ def test_every_flag_and_variable_is_documented():
     ("key", "value"),
     [
         ("listen.user_addr", "nowhere"),
+        ("builder.chain_id", "0"),
+        ("builder.chain_id", "x"),
         ("listen.metrics_addr", "nowhere"),
         ("listen.certificate_file", "/x"),
         ("peering.flashbots_address", "0x1"),

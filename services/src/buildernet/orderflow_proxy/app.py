@@ -63,7 +63,7 @@ def build_app(config: ReceiverConfig, parts: Dependencies) -> Deployment:
     memory = _memory(config.limits)
     _watch(memory, metrics)
     intake = Intake(
-        parser=OrderParser(),
+        parser=OrderParser(chain_id=config.builder.chain_id),
         delivery=parts.delivery,
         recorder=parts.recorder,
         memory=memory,

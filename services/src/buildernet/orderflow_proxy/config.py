@@ -9,12 +9,16 @@ from buildernet.base.config import require_range
 from buildernet.base.errors import ConfigError
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.errors import AddressFormatError
+from buildernet.ethereum.validation import MAINNET_CHAIN_ID
 from buildernet.net.address import ListenAddress
 
 ENVIRONMENT_PREFIX: Final = "ORDERFLOW_PROXY_"
 
 _FLASHBOTS: Final = "0x5015Fa72E34f75A9eC64f44a4Fcf0837919D1bB7"
 """What Flashbots' own sender signs with, as the Go proxy has it."""
+
+_MAX_CHAIN_ID: Final = (1 << 53) - 1
+"""What wallets written in JavaScript can name."""
 
 _FORMS: Final = ("records", "order-events")
 
@@ -56,6 +60,11 @@ class Builder:
     """Base URL whose /readyz says whether the builder takes orders; empty: not asked."""
     rpc_endpoint: str = "http://127.0.0.1:8545"
     """JSON-RPC with eth_blockNumber; empty: orders expire by time alone."""
+    chain_id: int = MAINNET_CHAIN_ID
+    """The chain whose transactions are taken (EIP-155)."""
+
+    def __post_init__(self) -> None:
+        require_range("chain_id", self.chain_id, low=1, high=_MAX_CHAIN_ID)
 
 
 @dataclass(frozen=True, slots=True)
