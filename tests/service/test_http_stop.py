@@ -125,6 +125,42 @@ async def test_every_listener_closes_before_any_request_is_waited_for():
         await asyncio.gather(*posts)
 
 
+@pytest.mark.parametrize("stops", [False, True])
+async def test_a_site_that_waits_keeps_neither_the_others_nor_the_end_waiting(stops):
+    first, second = (ListenAddress("127.0.0.1", free_port()) for _ in range(2))
+    opens = asyncio.Event()
+
+    async def wait() -> None:
+        await opens.wait()
+
+    sites = [
+        Site(application(asyncio.Queue()), first),
+        Site(application(asyncio.Queue()), second, opens=wait),
+    ]
+    service = asyncio.create_task(serve_sites(sites))
+    async with asyncio.timeout(10):
+        await connect_when_up(first)
+        with pytest.raises(OSError, match="Connect"):
+            await asyncio.open_connection(second.host, second.port)
+        if not stops:
+            opens.set()
+            await connect_when_up(second)
+        signal.raise_signal(signal.SIGTERM)
+        await service
+
+
+async def connect_when_up(address: ListenAddress) -> None:
+    """Return once somebody listens."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(address.host, address.port)
+        except ConnectionRefusedError:
+            await asyncio.sleep(0.01)
+        else:
+            writer.close()
+            return
+
+
 async def test_a_taken_port_is_said_bare_and_ends_what_was_started():
     app, other = (application(asyncio.Queue()) for _ in range(2))
     async with listening(app, ListenAddress("127.0.0.1", 0)) as taken:

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientError, ClientSession, web
 
 from buildernet.ethereum.signature import SigningKey, sign_body
 from buildernet.orderflow_proxy import cli
+from buildernet.orderflow_proxy.config import Builder, Evidence, Listen, Peering, ReceiverConfig
+from buildernet.orderflow_proxy.running import run_receiver
 from tests.support.orderflow_nodes import free_port, make_certificate, until
 from tests.support.orderflow_receiver import bundle, raw_transaction, request_body
 from tests.support.orders import USER
@@ -151,6 +153,30 @@ async def begin_upload(port: int) -> AsyncIterator[None]:
         yield
     finally:
         writer.close()
+
+
+async def test_a_hub_that_does_not_answer_keeps_users_alone_waiting():
+    """Health, metrics and peers waited for the first list too."""
+    user, system, metrics = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        config = ReceiverConfig(
+            listen=Listen(user_addr=user, system_addr=system, metrics_addr=metrics),
+            builder=Builder(endpoint="", rpc_endpoint=""),
+            peering=Peering(hub_endpoint=f"http://127.0.0.1:{deaf.getsockname()[1]}"),
+            evidence=Evidence(dangerously_trust_hub=True),
+        )
+        running = asyncio.create_task(run_receiver(config))
+        async with ClientSession() as session, asyncio.timeout(START_S):
+            for url in (f"http://{metrics}/metrics", f"http://{system}/livez"):
+                while True:
+                    with suppress(ClientError):
+                        async with session.get(url) as answer:
+                            assert answer.status == 200
+                            break
+            with pytest.raises(ClientError):
+                await session.get(f"http://{user}/livez")
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 def test_a_port_in_use_ends_with_1_and_a_hint(capsys, monkeypatch, tmp_path):

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -43,6 +43,8 @@ class Site:
     """What stands between its connections and HTTP; None for plain HTTP."""
     tls: ssl.SSLContext | None = None
     """Ordinary TLS before HTTP; what is loaded into it later serves the connections after that."""
+    opens: Callable[[], Awaitable[None]] | None = None
+    """Waited for before it listens, while the sites before it are served already."""
 
 
 def new_application(service: str, *, limits: ServerLimits) -> web.Application:
@@ -171,6 +173,10 @@ async def serve_sites(
     with bare_errors():
         async with asyncio.TaskGroup() as group:
             for site in sites:
+                if site.opens is not None:
+                    await _either(site.opens(), stop.wait())
+                if stop.is_set():
+                    break
                 started = asyncio.Event()
                 group.create_task(_serve(site, started, stop, stop_timeout_s))
                 await started.wait()
@@ -179,6 +185,16 @@ async def serve_sites(
             _log.info("stopping")
             notify.send(notify.STOPPING)
     _log.info("stopped")
+
+
+async def _either(*awaited: Awaitable[object]) -> None:
+    """Wait for the first; the others are cancelled."""
+    waiting = [asyncio.ensure_future(each) for each in awaited]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()
 
 
 async def _serve(

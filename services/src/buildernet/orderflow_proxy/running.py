@@ -5,6 +5,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -73,15 +74,23 @@ async def run_receiver(config: ReceiverConfig) -> None:
         tls = None if certificate is None else certificate.context
         sites = [
             Site(deployment.system, ListenAddress.parse(listen.system_addr), tls=tls),
-            Site(deployment.user, ListenAddress.parse(listen.user_addr), tls=tls),
+            Site(
+                deployment.user,
+                ListenAddress.parse(listen.user_addr),
+                tls=tls,
+                opens=partial(_first_list, running.looked),
+            ),
         ]
         if listen.metrics_addr:
             sites.insert(0, Site(deployment.metrics, ListenAddress.parse(listen.metrics_addr)))
-        # An order that comes before the first list would reach no peer.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_FIRST_LIST_S):
-                await running.looked.wait()
         await serve_sites(sites, stop_timeout_s=_REQUESTS_S)
+
+
+async def _first_list(looked: asyncio.Event) -> None:
+    """Wait for the first list of peers: an order that comes before it would reach none."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_FIRST_LIST_S):
+            await looked.wait()
 
 
 def _write_address(path: Path, address: Address) -> None:
