@@ -10,9 +10,11 @@ import asyncio
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from aiohttp import web
 
@@ -26,6 +28,7 @@ from buildernet.net.health import READINESS, STOPPING, Readiness, livez, readyz
 from buildernet.net.limits import ServerLimits
 from buildernet.net.metrics import METRICS, HttpMetrics, metrics
 from buildernet.net.middleware import GUARD, LIMITS, deadline, errors_as_json, observe
+from buildernet.net.tls_listener import TlsListener
 
 _log = logging.getLogger(__name__)
 
@@ -117,14 +120,19 @@ async def listening(
         def make_protocol() -> asyncio.Protocol:
             return guard.accept(server)
 
-        listener = await _listen(
-            make_protocol if front is None else lambda: front(make_protocol), address, tls
-        )
+        jobs: list[Coroutine[Any, Any, None]] = []
+        listener: asyncio.Server | TlsListener
+        if tls is None:
+            factory = make_protocol if front is None else lambda: front(make_protocol)
+            listener = await _listen(factory, address)
+        else:
+            listener = await _listen_tls(address, tls)
+            jobs.append(listener.run(make_protocol, is_full=partial(guard.refuses, server)))
         try:
             bound = ListenAddress(address.host, listener.sockets[0].getsockname()[1])
             _log.info("listening address=%s", bound)
             app[READINESS].reason = None
-            async with keeping([guard.sweep(server)]):
+            async with keeping([guard.sweep(server), *jobs]):
                 yield bound
         finally:
             app[READINESS].reason = STOPPING
@@ -209,19 +217,24 @@ async def _serve(
 
 
 async def _listen(
-    factory: Callable[[], asyncio.Protocol], address: ListenAddress, tls: ssl.SSLContext | None
+    factory: Callable[[], asyncio.Protocol], address: ListenAddress
 ) -> asyncio.Server:
     loop = asyncio.get_running_loop()
-    try:
+    with _listen_errors(address):
         return await loop.create_server(
-            factory,
-            address.host,
-            address.port,
-            backlog=fixed.BACKLOG,
-            reuse_address=True,
-            ssl=tls,
-            ssl_handshake_timeout=None if tls is None else fixed.HANDSHAKE_TIMEOUT_S,
+            factory, address.host, address.port, backlog=fixed.BACKLOG, reuse_address=True
         )
+
+
+async def _listen_tls(address: ListenAddress, tls: ssl.SSLContext) -> TlsListener:
+    with _listen_errors(address):
+        return await TlsListener.bind(address, tls)
+
+
+@contextmanager
+def _listen_errors(address: ListenAddress) -> Iterator[None]:
+    try:
+        yield
     except OSError as exc:
         raise ListenError(
             f"cannot listen on {address}: {exc.strerror or exc}",
