@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import ClientSession
@@ -15,7 +15,7 @@ from buildernet.ethereum.signature import SigningKey, sign_body
 from buildernet.net.address import ListenAddress
 from buildernet.net.server import listening
 from buildernet.orderflow_proxy.app import Dependencies, build_app
-from buildernet.orderflow_proxy.config import ReceiverConfig
+from buildernet.orderflow_proxy.config import Limits, ReceiverConfig
 from buildernet.orderflow_proxy.order import (
     ArchiveFullError,
     DeliveryFullError,
@@ -142,6 +142,11 @@ def raw_transaction(number: int = 0, **fields: Any) -> str:
 def bundle(number: int = 0, **members: Any) -> dict[str, Any]:
     """A valid bundle of one transaction."""
     return {"txs": [raw_transaction(number)], "blockNumber": "0x1312d00", **members}
+
+
+def limits(**changed: Any) -> ReceiverConfig:
+    """Settings with other limits."""
+    return ReceiverConfig(limits=replace(Limits(), **changed))
 
 
 @asynccontextmanager

@@ -88,12 +88,12 @@ async def listening(
     *,
     front: Front | None = None,
     tls: ssl.SSLContext | None = None,
-    stop_timeout_s: float = fixed.STOP_TIMEOUT_S,
+    stop_timeout_s: float | None = None,
 ) -> AsyncIterator[ListenAddress]:
     """Serve the application while the context is open; yields the address with its real port.
 
     Leaving the context stops gracefully: no new connection, idle ones closed, running requests
-    finished or cut after `stop_timeout_s`, then the application's own clean-up.
+    finished or cut after `stop_timeout_s` (`STOP_TIMEOUT_S`), then the application's own clean-up.
 
     Raises:
         ListenError: The address is in use or not ours.
@@ -109,7 +109,7 @@ async def listening(
         max_field_size=fixed.MAX_LINE_BYTES,
         max_headers=fixed.MAX_HEADERS,
         # aiohttp waits as long again for a handler once it was told to end.
-        shutdown_timeout=stop_timeout_s / 2,
+        shutdown_timeout=(stop_timeout_s or fixed.STOP_TIMEOUT_S) / 2,
     )
     await runner.setup()
     try:
@@ -162,14 +162,13 @@ async def serve(
     await serve_sites([*(Site(*other) for other in also), Site(app, address, front)])
 
 
-async def serve_sites(
-    sites: Sequence[Site], *, stop_timeout_s: float = fixed.STOP_TIMEOUT_S
-) -> None:
+async def serve_sites(sites: Sequence[Site], *, stop_timeout_s: float | None = None) -> None:
     """Serve several applications as `serve` does; they start in this order and stop together.
 
     Args:
         sites: What is served.
-        stop_timeout_s: What running requests get after SIGTERM, those of all sites together.
+        stop_timeout_s: What running requests get after SIGTERM, those of all sites together; by
+            default `STOP_TIMEOUT_S`.
 
     Raises:
         ListenError: One of the addresses is in use or not ours.
@@ -206,7 +205,7 @@ async def _either(*awaited: Awaitable[object]) -> None:
 
 
 async def _serve(
-    site: Site, started: asyncio.Event, stop: asyncio.Event, stop_timeout_s: float
+    site: Site, started: asyncio.Event, stop: asyncio.Event, stop_timeout_s: float | None
 ) -> None:
     """Serve one site. A task each: all listeners close before the first request is waited for."""
     async with listening(

@@ -77,7 +77,7 @@ async def post_rpc(request: web.Request) -> web.Response:
     try:
         body = await _read_json(request, limit=side.max_body_bytes, side=side)
     except JsonRpcError as exc:
-        reply = Reply(exc.status, encode_error(None, exc), exc)
+        reply = Reply(exc.status, encode_error(None, exc), exc.with_traceback(None))
     else:
         try:
             side.metrics.body_bytes[side.name].observe(len(body))
@@ -155,6 +155,7 @@ async def _read_json(request: web.Request, *, limit: int, side: Side) -> bytes:
             gunzip.finish()
     except BaseException:
         side.bodies.give(held)
+        parts.clear()  # the error's traceback has this frame, and may wait for the collector
         raise
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
