@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientError, ClientSession, web
 
 from buildernet.ethereum.signature import SigningKey, sign_body
 from buildernet.orderflow_proxy import cli
-from tests.support.orderflow_nodes import until
+from buildernet.orderflow_proxy.config import Builder, Evidence, Listen, Peering, ReceiverConfig
+from buildernet.orderflow_proxy.running import run_receiver
+from tests.support.orderflow_nodes import make_certificate, until
 from tests.support.orderflow_receiver import bundle, raw_transaction, request_body
 from tests.support.orders import USER
 from tests.support.program import free_port
@@ -135,18 +137,63 @@ async def test_an_order_reaches_both_builders_once_and_a_signal_stops_in_time(tm
         assert sent[0] == sent[1]
         assert sent[0][0]["signingAddress"] == USER.address.hex()
         assert (tmp_path / "address").read_text() == SigningKey(keys[1]).address.hex() + "\n"
+        slow = [begin_upload(int(first.rpartition(":")[2])), begin_upload(ports[0])]
+        await asyncio.gather(*(stack.enter_async_context(one) for one in slow))
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(STOP_S):
             assert await process.wait() == 0
 
 
-def test_a_port_in_use_ends_with_1_and_a_hint(capsys, monkeypatch):
+@asynccontextmanager
+async def begin_upload(port: int) -> AsyncIterator[None]:
+    """A request whose body never ends, which must not hold up the end; nor may one on each side."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\nx")
+    await writer.drain()
+    try:
+        yield
+    finally:
+        writer.close()
+
+
+async def test_a_hub_that_does_not_answer_keeps_users_alone_waiting():
+    """Health, metrics and peers waited for the first list too."""
+    user, system, metrics = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        config = ReceiverConfig(
+            listen=Listen(user_addr=user, system_addr=system, metrics_addr=metrics),
+            builder=Builder(endpoint="", rpc_endpoint=""),
+            peering=Peering(hub_endpoint=f"http://127.0.0.1:{deaf.getsockname()[1]}"),
+            evidence=Evidence(dangerously_trust_hub=True),
+        )
+        running = asyncio.create_task(run_receiver(config))
+        async with ClientSession() as session, asyncio.timeout(START_S):
+            for url in (f"http://{metrics}/metrics", f"http://{system}/livez"):
+                while True:
+                    with suppress(ClientError):
+                        async with session.get(url) as answer:
+                            assert answer.status == 200
+                            break
+            with pytest.raises(ClientError):
+                await session.get(f"http://{user}/livez")
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def test_a_port_in_use_ends_with_1_and_a_hint(capsys, monkeypatch, tmp_path):
+    """With an archive it printed seventy lines: what runs beside the listeners hid the cause."""
     monkeypatch.setattr("buildernet.base.logs.configure", lambda **_: None)
+    own = make_certificate()
+    for name, text in (("certificate", own.pem), ("private-key", own.key_pem)):
+        (tmp_path / name).write_text(text)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         flags = ["--user-listen-addr", address, "--system-listen-addr=127.0.0.1:0"]
         quiet = ["--metrics-addr=", "--builder-endpoint=", "--rpc-endpoint="]
-        assert cli.main(["receiver", *flags, *quiet]) == 1
+        archive = ["--orderflow-archive-endpoint=http://127.0.0.1:1"]
+        archive += [f"--archive-spool-dir={tmp_path / 'spool'}"]
+        tls = [f"--{name}-file={tmp_path / name}" for name in ("certificate", "private-key")]
+        assert cli.main(["receiver", *flags, *quiet, *archive, *tls]) == 1
     assert f"cannot listen on {address}" in capsys.readouterr().err
 
 

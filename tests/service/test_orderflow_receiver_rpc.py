@@ -2,16 +2,15 @@
 """JSON-RPC on both sides: who is let in, what is answered, what reaches the builder."""
 
 import asyncio
-import gzip
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
+from ethereum_types.numeric import U64
 
 from buildernet.ethereum.keccak import compute_keccak256
 from buildernet.ethereum.signature import sign_body
-from buildernet.orderflow_proxy.config import Limits, ReceiverConfig
+from buildernet.orderflow_proxy.config import Builder, ReceiverConfig
 from buildernet.orderflow_proxy.order import OrderKind, OrderPriority, OrderSource
 from tests.support.orderflow_receiver import (
     FLASHBOTS,
@@ -19,23 +18,31 @@ from tests.support.orderflow_receiver import (
     Neighbours,
     Receiver,
     bundle,
+    limits,
     raw_transaction,
     receiving,
     request_body,
 )
-from tests.support.orders import PEER, USER
+from tests.support.orders import PEER, SEPOLIA, USER
 
 UUID = "3c1a0b7e-0000-4000-8000-000000000001"
+
+CANCELLATIONS = [
+    ("eth_sendBundle", {"txs": [], "replacementUuid": UUID}),
+    ("eth_cancelBundle", {"replacementUuid": UUID, "padding": "x" * 1000}),
+    ("eth_sendBundle", {"replacementUuid": UUID, "revertingTxHashes": ["0x" + "ab" * 32] * 100}),
+    (
+        "mev_sendBundle",
+        {"version": "v0.1", "inclusion": {"block": "0x1"}, "body": [], "replacementUuid": UUID},
+    ),
+]
+"""All that cancels, larger than what it needs too."""
 
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as running:
         yield running
-
-
-def limits(**changed: object) -> ReceiverConfig:
-    return ReceiverConfig(limits=replace(Limits(), **changed))  # type: ignore[arg-type]
 
 
 async def test_a_users_bundle_reaches_builder_and_archive(receiver):
@@ -151,43 +158,6 @@ async def test_each_refusal_has_its_code(receiver, body, expected):
         assert answer.json["id"] == 5
 
 
-async def test_content_types(receiver):
-    body = request_body("eth_sendBundle", bundle())
-    for given in ("application/json; charset=utf-8", "Application/JSON"):
-        assert (await receiver.post(body, headers={"Content-Type": given})).status == 200
-    for given in ("text/plain", "application/x-www-form-urlencoded"):
-        answer = await receiver.post(body, headers={"Content-Type": given})
-        assert answer.error[:2] == (415, -32600)
-
-
-async def test_compressed_bodies_need_leave():
-    body = request_body("eth_sendBundle", bundle())
-    headers = {"Content-Encoding": "gzip", "X-Flashbots-Signature": sign_body(USER, body)}
-    packed = gzip.compress(body)
-    async with receiving() as receiver:
-        assert (await receiver.post(packed, headers=headers)).error[:2] == (415, -32600)
-    async with receiving(limits(accept_gzip=True)) as receiver:
-        assert (await receiver.post(packed, headers=headers)).status == 200
-        bomb = gzip.compress(b" " * (11 * 1024 * 1024))
-        assert (await receiver.post(bomb, headers=headers)).status in (400, 413)
-        assert (await receiver.get("/livez")).status == 200
-
-
-async def test_a_large_body_is_refused_with_and_without_its_length():
-    async with receiving(limits(max_body_bytes=2000)) as receiver:
-        body = request_body("eth_sendBundle", {"txs": ["0x" + "00" * 2000]})
-        answer = await receiver.post(body)
-        assert answer.error == (413, -32600, "request body is too big, max size: 2000")
-
-        async def pieces() -> AsyncIterator[bytes]:
-            for at in range(0, len(body), 100):
-                yield body[at : at + 100]
-
-        headers = {"Content-Type": "application/json", "X-Flashbots-Signature": "x"}
-        async with receiver.client.post(receiver.user, data=pieces(), headers=headers) as response:
-            assert response.status == 413
-
-
 async def test_a_batch_answers_each_order_by_itself(receiver):
     calls = [
         request_body("eth_sendBundle", bundle(1), request_id="a"),
@@ -201,6 +171,38 @@ async def test_a_batch_answers_each_order_by_itself(receiver):
         ("a", True), ("b", False), (3, False), (None, True),
     ]  # fmt: skip
     assert len(receiver.neighbours.orders) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[]", b"[" + b",".join([request_body("eth_call", {})] * 101) + b"]",
+     b"[" + b" " * (1 << 20) + b"{}]"],
+    ids=["empty", "many", "large"],
+)  # fmt: skip
+async def test_a_batch_of_another_size_is_an_invalid_request(receiver, body):
+    answer = await receiver.post(body)
+    assert answer.error[:2] == (400, -32600)
+    assert answer.error[2].startswith("Invalid Request: batch")
+
+
+SEPOLIA_TRANSACTION = raw_transaction(1, chain_id=U64(SEPOLIA))
+
+
+async def test_transactions_of_the_configured_chain_alone_are_taken():
+    async with receiving() as mainnet:
+        answer = await mainnet.call("eth_sendRawTransaction", SEPOLIA_TRANSACTION)
+        assert answer.error[:2] == (400, -32602)
+    config = ReceiverConfig(builder=Builder(chain_id=SEPOLIA))
+    async with receiving(config) as sepolia:
+        answer = await sepolia.call("eth_sendRawTransaction", SEPOLIA_TRANSACTION)
+        assert answer.status == 200
+        assert (await sepolia.call("eth_sendBundle", bundle())).error[:2] == (400, -32602)
+
+
+async def test_an_order_for_a_block_that_passed_is_answered_with_success(receiver):
+    """As both programs before do: only what is sent on knows the head, and that may be late."""
+    assert (await receiver.call("eth_sendBundle", bundle(blockNumber="0x1"))).status == 200
+    assert receiver.neighbours.orders[0].target_block == 1
 
 
 async def test_a_duplicate_gets_the_same_answer_and_goes_no_further(receiver):
@@ -220,6 +222,8 @@ async def test_a_full_archive_is_said_before_anything_is_taken():
         assert answer.headers["Retry-After"] == "1"
         ready = await receiver.get("/readyz")
         assert (ready.status, ready.json["reason"]) == (503, "Disk full")
+        for cancels in CANCELLATIONS:
+            assert (await receiver.call(*cancels)).status == 200
         system = bundle(version="v2", signingAddress=USER.address.hex())
         assert (await receiver.call("eth_sendBundle", system, key=PEER, system=True)).status == 200
         near.no_room = False
@@ -236,6 +240,30 @@ async def test_dedup_is_recorded_only_after_acceptance():
         assert len(near.orders) == 1
 
 
+@pytest.mark.parametrize("cancels", CANCELLATIONS)
+async def test_a_flood_of_the_same_signer_refuses_no_cancellation(cancels):
+    async with receiving(limits(orders_per_second=1)) as receiver:
+        assert (await receiver.call("eth_sendBundle", bundle())).status == 200
+        assert (await receiver.call("eth_sendBundle", bundle(1))).status == 429
+        assert (await receiver.call(*cancels)).status == 200
+        assert receiver.neighbours.orders[-1].kind is OrderKind.CANCELLATION
+
+
+async def test_orders_with_wrong_parameters_are_counted_and_limited():
+    """They were in no counter, and cost their signer nothing."""
+    async with receiving(limits(orders_per_second=3)) as receiver:
+        call = b'{"jsonrpc":"2.0","id":5,"method":"%b","params":%b}'
+        for params in (b"[]", b"[1,2]", b"{}"):
+            answer = await receiver.post(call % (b"eth_sendBundle", params))
+            assert answer.error[:2] == (400, -32602)
+        assert (await receiver.post(call % (b"eth_sendBundle", b"[]"))).error[0] == 429
+        invalid = 'orders_total{method="eth_sendBundle",outcome="invalid",source="user"}'
+        assert await receiver.metric("orderflow_proxy_" + invalid) == 3
+    async with receiving() as receiver:
+        for params in (b"[]", b"[1,2]", b"null"):
+            assert (await receiver.post(call % (b"eth_call", params))).error[:2] == (404, -32601)
+
+
 async def test_a_rate_limited_order_may_be_sent_again_and_cancellations_pass():
     async with receiving(limits(orders_per_second=2)) as receiver:
         for number in range(2):
@@ -245,8 +273,8 @@ async def test_a_rate_limited_order_may_be_sent_again_and_cancellations_pass():
         assert answer.headers["Retry-After"] == "1"
         cancel = await receiver.call("eth_cancelBundle", {"replacementUuid": UUID})
         assert cancel.status == 200
-        empty = await receiver.call("eth_sendBundle", {"txs": [], "replacementUuid": UUID})
-        assert empty.status == 200
+        for cancels in CANCELLATIONS[:1]:
+            assert (await receiver.call(*cancels)).status == 200
         other = await receiver.call("eth_sendBundle", bundle(6), key=STRANGER)
         assert other.status == 200
         async with asyncio.timeout(5):

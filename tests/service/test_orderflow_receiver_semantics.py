@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What two orders mean together, over HTTP: the known defects of the programs before, by name."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from buildernet.orderflow_proxy.clock import ArrivalClock
+from buildernet.orderflow_proxy.intake import Intake
 from buildernet.orderflow_proxy.order import OrderKind, OrderPriority
 from tests.support.orderflow_receiver import (
     FLASHBOTS,
@@ -90,19 +92,28 @@ async def test_a_peers_cancellation_is_high_whatever_it_says(receiver):
 
 async def test_a_bundle_for_the_next_block_counts_again_in_the_next_slot(receiver, monkeypatch):
     """With a minute of memory, who sends it for each block would be heard once in five."""
-    moment = [1_780_000_000_000_000]
-    monkeypatch.setattr(ArrivalClock, "now_us", lambda _: moment[0])
+    moment = [0]
+    monkeypatch.setattr(ArrivalClock, "now_us", lambda *_: moment[0])
     param = {"txs": [raw_transaction(1)]}
-    for later_us, orders in ((0, 1), (1_000_000, 1), (12_000_000, 2), (12_000_000, 3)):
-        moment[0] += later_us
-        assert (await receiver.call("eth_sendBundle", param)).status == 200
-        assert len(receiver.neighbours.orders) == orders
+    sent = 0
+    for phase_s in range(12):  # mainnet's slots begin at 11, other chains' elsewhere
+        for block, early_s in enumerate((0, 2, -2, 0.5, -0.5)):  # blocks come early and late
+            moment[0] = round((1_780_000_000 + 1000 * phase_s + 12 * block + early_s) * 1e6)
+            moment[0] += phase_s * 1_000_000
+            sent += 1
+            for _ in range(2):
+                assert (await receiver.call("eth_sendBundle", param)).status == 200
+            assert len(receiver.neighbours.orders) == sent
 
 
-async def test_a_subsidy_counts_each_time(receiver):
-    for _ in range(2):
+async def test_a_subsidy_counts_once_a_block(receiver, monkeypatch):
+    """A signed one has no time in it: whoever copies it may not repeat it at will."""
+    moment = [1_780_000_000_000_000]
+    monkeypatch.setattr(ArrivalClock, "now_us", lambda *_: moment[0])
+    for later_s, orders in ((0, 1), (0.1, 1), (12, 2), (12, 3)):
+        moment[0] += round(later_s * 1e6)
         await receiver.call("bid_subsidiseBlock", 5, key=FLASHBOTS, system=True)
-    assert len(receiver.neighbours.orders) == 2
+        assert len(receiver.neighbours.orders) == orders
 
 
 @pytest.mark.parametrize(("key", "system"), [(USER, False), (PEER, True)])
@@ -138,6 +149,31 @@ async def test_what_a_peer_sent_first_does_not_keep_a_users_order_from_the_other
         answer = await receiver.call("eth_sendBundle", bundle(1, **members), key=key, system=system)
         assert answer.status == 200
     assert [o.peer for o in receiver.neighbours.orders[2:]] == ["other_node", "user-request"]
+
+
+async def test_a_cancellation_is_not_overtaken_by_the_large_bundle_it_cancels(receiver):
+    """Large bodies are verified in a thread; the builder got the cancellation, then the bundle."""
+    large = {
+        "replacementUuid": UUID,
+        "txs": [raw_transaction(n, data=bytes(4000)) for n in range(40)],
+    }
+    first = asyncio.create_task(receiver.call("eth_sendBundle", large))
+    arrive, arrived = Intake.arrive, asyncio.Event()
+
+    def note(self: Intake) -> int:
+        arrived.set()
+        return arrive(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Intake, "arrive", note)
+        await arrived.wait()
+        assert (await receiver.call("eth_cancelBundle", {"replacementUuid": UUID})).status == 200
+    answer = await first
+    kinds = [order.kind for order in receiver.neighbours.orders]
+    assert (answer.status, kinds) in (
+        (400, [OrderKind.CANCELLATION]),
+        (200, [OrderKind.BUNDLE, OrderKind.CANCELLATION]),
+    )
 
 
 async def test_a_known_good_signer_rises(receiver):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """POST /orderflow/share: every rule of the draft and of its TODOs, on real sockets."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -201,6 +202,58 @@ async def test_a_repeated_request_is_answered_and_not_taken_again(receiver):
         assert (await send(receiver, body)).json["success"] is True
     assert len(receiver.neighbours.orders) == 1
     assert await receiver.metric("orderflow_proxy_share_repeated_total") == 2
+
+
+async def test_ten_copies_at_once_are_taken_once(receiver):
+    """The nonce was remembered after the work, so that ten copies gave ten cancellations."""
+    cancel = {"replacementUuid": "3c1a0b7e-0000-4000-8000-000000000001"}
+    entries = [order_entry(n) for n in range(20)]
+    body = encode(*entries, order_entry(method="eth_cancelBundle", params=cancel))
+    statuses = [a.status for a in await asyncio.gather(*(send(receiver, body) for _ in range(10)))]
+    assert set(statuses) <= {200, 503}
+    assert len(receiver.neighbours.orders) == 21
+
+
+async def test_a_repetition_takes_what_was_refused_and_nothing_else():
+    """It was answered with success, and what the builder had no room for was lost."""
+    near = Neighbours()
+    async with receiving(neighbours=near) as receiver:
+        cancel = {"replacementUuid": "3c1a0b7e-0000-4000-8000-000000000001"}
+        cancels = order_entry(method="eth_cancelBundle", params=cancel)
+        body = encode(cancels, order_entry(1), order_entry(2))
+        near.room = 1
+        for _ in range(2):
+            answer = await send(receiver, body)
+            assert (answer.status, [r["index"] for r in answer.json["refused"]]) == (200, [1, 2])
+        near.room = 2
+        assert [r["index"] for r in (await send(receiver, body)).json["refused"]] == [2]
+        near.room = None
+        for _ in range(2):
+            assert "refused" not in (await send(receiver, body)).json
+        assert len(near.orders) == 3
+
+
+async def test_a_defect_of_ours_refuses_one_order(receiver, monkeypatch):
+    """It cost the whole request its answer."""
+    submit = Neighbours.submit
+
+    def fail_once(self: Neighbours, order: Any) -> None:
+        if len(self.orders) == 1:
+            monkeypatch.undo()
+            raise RuntimeError("defect")
+        submit(self, order)
+
+    monkeypatch.setattr(Neighbours, "submit", fail_once)
+    answer = await send(receiver, encode(*(order_entry(number) for number in range(3))))
+    assert [(r["index"], r["error"]) for r in answer.json["refused"]] == [(1, "Internal error")]
+    assert len(receiver.neighbours.orders) == 2
+
+
+async def test_subsidies_are_not_shared(receiver):
+    body = encode(order_entry(method="bid_subsidiseBlock", params=5), key=FLASHBOTS)
+    answer = await send(receiver, body)
+    assert "Method not found: bid_subsidiseBlock" in answer.json["refused"][0]["error"]
+    assert receiver.neighbours.orders == []
 
 
 async def test_one_bad_order_does_not_spoil_the_others(receiver):

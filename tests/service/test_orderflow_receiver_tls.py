@@ -3,14 +3,19 @@
 
 import asyncio
 import ssl
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from buildernet.base.errors import ConfigError
 from buildernet.net import certificate_reload
 from buildernet.net.certificate_reload import ReloadedCertificate
-from buildernet.net.server import listening
+from buildernet.net.health import livez
+from buildernet.net.limits import ServerLimits
+from buildernet.net.metrics import METRICS, HttpMetrics
+from buildernet.net.server import bare_application, listening
 from buildernet.orderflow_proxy.app import Dependencies, build_app
 from buildernet.orderflow_proxy.config import ReceiverConfig
 from tests.support.orderflow_nodes import Certificate, make_certificate
@@ -99,3 +104,43 @@ def test_a_pair_that_does_not_fit_is_refused_and_the_old_one_stays(tmp_path):
     files.key.unlink()
     with pytest.raises(ConfigError, match="cannot read"):
         served.reload()
+
+
+@pytest.mark.parametrize("loop_of", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_connections_before_their_handshake_are_limited_too(tmp_path, loop_of):
+    """Any number could stand silent for ten seconds: asyncio shows them after the handshake."""
+
+    async def fill_up() -> None:
+        files, made = Files(tmp_path), make_certificate()
+        files.put(made)
+        served = ReloadedCertificate(files.certificate, files.key)
+        app = bare_application(limits=ServerLimits(max_connections=3), metrics=HttpMetrics("test"))
+        app.router.add_get("/livez", livez)
+        async with listening(app, LOOPBACK, tls=served.context) as address, asyncio.timeout(20):
+            place = (address.host, address.port)
+            good = await asyncio.open_connection(*place, ssl=trusting(made))
+            silent = [await asyncio.open_connection(*place) for _ in range(2)]
+            reader, refused = await asyncio.open_connection(*place)
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+            assert await ask(*good)
+            assert app[METRICS].connections_refused._value.get() == 1
+            silent[0][1].write(b"this is no TLS at all\r\n")
+            await silent[0][0].read()
+            for _, writer in (*silent, (None, refused)):
+                writer.close()
+            while True:  # the places of the silent ones
+                try:
+                    again = await asyncio.open_connection(*place, ssl=trusting(made))
+                    break
+                except (ssl.SSLError, ConnectionError):
+                    pass
+            assert await ask(*again)
+            again[1].close()
+            good[1].close()
+
+    loop = loop_of()
+    try:
+        loop.run_until_complete(fill_up())
+    finally:
+        loop.close()

@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiohttp import ClientSession
@@ -15,7 +15,7 @@ from buildernet.ethereum.signature import SigningKey, sign_body
 from buildernet.net.address import ListenAddress
 from buildernet.net.server import listening
 from buildernet.orderflow_proxy.app import Dependencies, build_app
-from buildernet.orderflow_proxy.config import ReceiverConfig
+from buildernet.orderflow_proxy.config import Limits, ReceiverConfig
 from buildernet.orderflow_proxy.order import (
     ArchiveFullError,
     DeliveryFullError,
@@ -37,11 +37,13 @@ class Neighbours:
     orders: list[Order] = field(default_factory=list)
     records: list[Order] = field(default_factory=list)
     full: bool = False
+    room: int | None = None
+    """How many orders the builder's queue takes in all."""
     not_ready: str = ""
     no_room: bool = False
 
     def submit(self, order: Order) -> None:
-        if self.full:
+        if self.full or (self.room is not None and len(self.orders) >= self.room):
             raise DeliveryFullError("the builder's queue is full")
         self.orders.append(order)
 
@@ -140,6 +142,11 @@ def raw_transaction(number: int = 0, **fields: Any) -> str:
 def bundle(number: int = 0, **members: Any) -> dict[str, Any]:
     """A valid bundle of one transaction."""
     return {"txs": [raw_transaction(number)], "blockNumber": "0x1312d00", **members}
+
+
+def limits(**changed: Any) -> ReceiverConfig:
+    """Settings with other limits."""
+    return ReceiverConfig(limits=replace(Limits(), **changed))
 
 
 @asynccontextmanager

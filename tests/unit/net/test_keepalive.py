@@ -25,8 +25,8 @@ CHUNKS_BEGIN = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 CONTINUED = b"HTTP/1.1 100 Continue\r\n\r\n" + PLAIN
 EMPTY = b"HTTP/1.0 204 \r\n\r\n"
 WHOLE = {
-    PLAIN: (Answer(200, b"hello", "7"), True),
-    CHUNKED: (Answer(503, b"hello", ""), False),
+    PLAIN: (Answer(200, b"hello"), True),
+    CHUNKED: (Answer(503, b"hello"), False),
     CONTINUED: (Answer(200, b"hello", "7"), True),
     EMPTY: (Answer(204, b"", ""), False),
 }

@@ -23,6 +23,7 @@ OLD_FLAGS = {
     "--builder-endpoint=http://[::1]:1": ("builder", "endpoint", "http://[::1]:1"),
     "--rpc-endpoint=http://[::1]:2": ("builder", "rpc_endpoint", "http://[::1]:2"),
     "--builder-confighub-endpoint=https://h": ("peering", "hub_endpoint", "https://h"),
+    "--chain-id=11155111": ("builder", "chain_id", 11155111),
     "--orderflow-archive-endpoint=http://a": ("archive", "endpoint", "http://a"),
     "--max-request-body-size-bytes=5000": ("limits", "max_body_bytes", 5000),
     "--connections-per-peer=3": ("peering", "connections_per_peer", 3),
@@ -83,6 +84,8 @@ def test_every_flag_and_variable_is_documented(flags, file):
     ("key", "value"),
     [
         ("listen.user_addr", "nowhere"),
+        ("builder.chain_id", "0"),
+        ("builder.chain_id", "x"),
         ("listen.metrics_addr", "nowhere"),
         ("listen.certificate_file", "/x"),
         ("peering.flashbots_address", "0x1"),

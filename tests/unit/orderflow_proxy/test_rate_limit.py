@@ -3,7 +3,7 @@
 
 import pytest
 
-from buildernet.orderflow_proxy.rate_limit import OrderRateError, RateLimiter
+from buildernet.orderflow_proxy.rate_limit import BYTES_PER_TOKEN, OrderRateError, RateLimiter
 
 
 class Clock:
@@ -58,3 +58,15 @@ def test_signers_are_bounded():
     for number in range(1000):
         limiter.take(number.to_bytes(20))
     assert len(limiter) == 10
+
+
+def test_a_large_order_costs_several_but_never_more_than_a_full_bucket():
+    clock = Clock()
+    limiter = RateLimiter(10, clock=clock)
+    limiter.take(b"a", 4 * BYTES_PER_TOKEN)
+    assert drain(limiter, b"a") == 5
+    clock.now += 1.001
+    limiter.take(b"a", 1000 * BYTES_PER_TOKEN)
+    assert drain(limiter, b"a") == 0
+    clock.now += 1.001
+    assert drain(limiter, b"a") == 10

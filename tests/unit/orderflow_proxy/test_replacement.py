@@ -54,8 +54,27 @@ def test_a_nonce_out_of_date_is_refused():
     take(slots, order("B", 2))
     with pytest.raises(StaleNonceError, match="1 is older than 2"):
         take(slots, order("A", 1))
-    with pytest.raises(StaleNonceError):
-        take(slots, order("", 1, kind=OrderKind.CANCELLATION))
+
+
+@pytest.mark.parametrize("nonce", [None, 1, 2, 3])
+def test_a_cancellation_is_taken_whatever_its_nonce_and_makes_nothing_older_valid(nonce):
+    """An empty bundle with a lower nonce was refused, although cancellations never are."""
+    slots = Slots()
+    take(slots, order("B", 2))
+    assert take(slots, order("", nonce, kind=OrderKind.CANCELLATION))
+    with pytest.raises(StaleNonceError, match="is older"):
+        take(slots, order("A", 1))
+
+
+def test_what_arrived_before_its_cancellation_is_not_taken_after_it():
+    """Verifying a large bundle takes longer than its cancellation on another connection."""
+    slots = Slots()
+    early, late = (replace(order("A", 1), received_at_us=us) for us in (100, 102))
+    cancels = order("", None, kind=OrderKind.CANCELLATION)
+    assert take(slots, replace(cancels, received_at_us=101))
+    with pytest.raises(StaleNonceError, match="cancelled"):
+        take(slots, early)
+    assert take(slots, late)
 
 
 def test_cancellations_are_never_duplicates():

@@ -23,6 +23,7 @@ from buildernet.archive.reader import Reader
 from buildernet.archive.retention import apply_retention
 from buildernet.archive.senders import Senders
 from buildernet.archive.writer import Writer, WriterLimits
+from buildernet.base.background import keeping
 from buildernet.base.bounded_file import read_file
 from buildernet.base.errors import ConfigError
 from buildernet.ethereum.address import Address
@@ -97,7 +98,7 @@ async def opened(config: ArchiveConfig) -> AsyncIterator[tuple[web.Application, 
         shown += [app, operator]
         if config.access.hub_url:
             await stack.enter_async_context(following_hub(config.access, senders))
-        await stack.enter_async_context(_writing(writer))
+        await stack.enter_async_context(keeping([writer.run()], stop=writer.stop))
         yield app, operator
 
 
@@ -136,16 +137,6 @@ def _engine_maker(storage: Storage) -> tuple[Callable[[], Engine], str | None]:
 
 
 @asynccontextmanager
-async def _writing(writer: Writer) -> AsyncIterator[None]:
-    async with asyncio.TaskGroup() as group:
-        group.create_task(writer.run())
-        try:
-            yield
-        finally:
-            writer.stop()
-
-
-@asynccontextmanager
 async def following_hub(access: Access, senders: Senders) -> AsyncIterator[None]:
     """Keep the senders as the hub names them, while the context is open."""
     url = access.hub_url.rstrip("/") + hub.list_path(access.hub_network)
@@ -157,12 +148,8 @@ async def following_hub(access: Access, senders: Senders) -> AsyncIterator[None]
             return body
 
         await senders.refresh(fetch)
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(senders.follow(fetch, every_s=access.hub_refresh_s))
-            try:
-                yield
-            finally:
-                task.cancel()
+        async with keeping([senders.follow(fetch, every_s=access.hub_refresh_s)]):
+            yield
 
 
 def _token(path: Path | None) -> bytes:

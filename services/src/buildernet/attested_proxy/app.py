@@ -4,10 +4,8 @@
 What judges and issues evidence is passed in, so that tests bring their own.
 """
 
-import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +23,7 @@ from buildernet.attested_proxy.metrics import HandshakeMetrics
 from buildernet.attested_proxy.server_certificate import CertificateDemand
 from buildernet.attested_proxy.target import Target
 from buildernet.attested_proxy.upstream import AttestedUpstream, PlainUpstream, Upstream
+from buildernet.base.background import keeping
 from buildernet.base.errors import ConfigError
 from buildernet.net.limits import ServerLimits
 from buildernet.net.metrics import METRICS
@@ -63,13 +62,12 @@ def build_server(
     )
 
     async def handshakes(_app: web.Application) -> AsyncIterator[None]:
-        rotation = asyncio.create_task(certificate.rotate())
-        yield
-        rotation.cancel()
-        with suppress(asyncio.CancelledError):
-            await rotation
-        await listener.close()
-        workers.close()
+        try:
+            async with keeping([certificate.rotate()]):
+                yield
+        finally:
+            await listener.close()
+            workers.close()
 
     app.cleanup_ctx.append(handshakes)
     if config.serve_certificate:

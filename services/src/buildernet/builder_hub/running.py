@@ -4,7 +4,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from aiohttp import web
 
 from buildernet.attestation.verify.sources import find_collateral, load_roots
 from buildernet.attestation.verify.status import OUT_OF_DATE_TOO, UP_TO_DATE_ONLY
+from buildernet.base.background import keeping
 from buildernet.base.bounded_file import read_file
 from buildernet.base.errors import ConfigError
 from buildernet.builder_hub.app import Applications, build_apps
@@ -56,15 +57,10 @@ async def run_hub(config: HubConfig) -> None:
     async with opened(config) as hub:
         apps = build_apps(hub)
         _warn(config)
-        cleaning = asyncio.create_task(_clean(hub))
-        try:
+        async with keeping([_clean(hub)]):
             await serve(
                 apps.instance, ListenAddress.parse(config.listen_addr), also=_others(config, apps)
             )
-        finally:
-            cleaning.cancel()
-            with suppress(asyncio.CancelledError):
-                await cleaning
 
 
 def resolve(config: HubConfig) -> HubConfig:

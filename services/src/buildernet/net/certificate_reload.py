@@ -9,10 +9,11 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from buildernet.base.background import keeping
 from buildernet.base.errors import ConfigError
 
 POLL_S: Final = 5.0
@@ -81,13 +82,8 @@ async def reloading(
         yield None
         return
     certificate = ReloadedCertificate(certificate_file, private_key_file)
-    watching = asyncio.create_task(certificate.watch())
-    try:
+    async with keeping([certificate.watch()]):
         yield certificate.context
-    finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
 
 
 def _context(certificate_file: Path, private_key_file: Path) -> ssl.SSLContext:

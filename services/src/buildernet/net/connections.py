@@ -26,8 +26,7 @@ class _Gate(asyncio.Protocol):
         self._server = server
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if len(self._server.connections) >= self._guard.limits.max_connections:
-            self._guard.metrics.connections_refused.inc()
+        if self._guard.refuses(self._server):
             transport.close()
             return
         protocol = self._http2() if transport.get_extra_info("http2") else self._server()
@@ -54,6 +53,18 @@ class ConnectionGuard:
     def accept(self, server: web.Server) -> asyncio.Protocol:
         """Return the protocol of a new connection: the server's, behind a check of the number."""
         return _Gate(self, server)
+
+    def refuses(self, server: web.Server, before_tls: int = 0) -> bool:
+        """Return whether one more connection is too many; counts it then.
+
+        Args:
+            server: Whose connections.
+            before_tls: Further ones that are in their handshake.
+        """
+        is_full = len(server.connections) + before_tls >= self.limits.max_connections
+        if is_full:
+            self.metrics.connections_refused.inc()
+        return is_full
 
     def enter(self, request: web.Request) -> object:
         """Mark the request's connection as being inside a handler; returns what `leave` takes."""

@@ -154,11 +154,11 @@ def parse_requests(body: bytes) -> tuple[Request, ...] | Request:
     if start[:1] != b"[":
         return _request(_decode(_ONE, body))
     if len(body) > MAX_BATCH_BYTES:
-        raise InvalidRequestError(f"batch is larger than {MAX_BATCH_BYTES} bytes")
+        raise InvalidRequestError(f"Invalid Request: batch is larger than {MAX_BATCH_BYTES} bytes")
     envelopes: list[_Envelope] = _decode(_MANY, body)
     if not 0 < len(envelopes) <= MAX_BATCH_REQUESTS:
         raise InvalidRequestError(
-            f"batch has {len(envelopes)} requests, must have 1 to {MAX_BATCH_REQUESTS}"
+            f"Invalid Request: batch has {len(envelopes)} requests, not 1 to {MAX_BATCH_REQUESTS}"
         )
     return tuple(_request(envelope) for envelope in envelopes)
 

@@ -47,8 +47,6 @@ class Answer:
 
     status: int
     body: bytes
-    retry_after: str
-    """The header's text, empty without one."""
 
 
 Done = Callable[[Answer | KeptConnectionError], None]
@@ -212,8 +210,7 @@ class AnswerReader:
             raise KeptConnectionError("answer is longer than it says")
         version, status, headers = self._head or (b"", 0, {})
         keep = version == b"HTTP/1.1" and headers.get(b"connection", b"").lower() != b"close"
-        retry_after = headers.get(b"retry-after", b"")[:64].decode("latin-1")
-        answer = Answer(status, bytes(self._content), retry_after)
+        answer = Answer(status, bytes(self._content))
         self._forget()
         return answer, keep
 

@@ -20,7 +20,8 @@ LINGER_S: Final = 1.0
 """How long the rest of a refused body is read, so that its sender gets to see the answer."""
 
 STOP_TIMEOUT_S: Final = 8.0
-"""What running requests get after SIGTERM; with the clean-up it stays below the promised 10 s."""
+"""What running requests get after SIGTERM, those of all a service's listeners together; with the
+clean-up it stays below the promised 10 s."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,15 @@ import asyncio
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from aiohttp import web
 
+from buildernet.base.background import bare_errors, keeping
 from buildernet.net import limits as fixed
 from buildernet.net import notify
 from buildernet.net.address import ListenAddress
@@ -25,6 +28,7 @@ from buildernet.net.health import READINESS, STOPPING, Readiness, livez, readyz
 from buildernet.net.limits import ServerLimits
 from buildernet.net.metrics import METRICS, HttpMetrics, metrics
 from buildernet.net.middleware import GUARD, LIMITS, around
+from buildernet.net.tls_listener import TlsListener
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +46,8 @@ class Site:
     """What stands between its connections and HTTP; None for plain HTTP."""
     tls: ssl.SSLContext | None = None
     """Ordinary TLS before HTTP; what is loaded into it later serves the connections after that."""
+    opens: Callable[[], Awaitable[None]] | None = None
+    """Waited for before it listens, while the sites before it are served already."""
 
 
 def new_application(service: str, *, limits: ServerLimits) -> web.Application:
@@ -83,11 +89,12 @@ async def listening(
     *,
     front: Front | None = None,
     tls: ssl.SSLContext | None = None,
+    stop_timeout_s: float | None = None,
 ) -> AsyncIterator[ListenAddress]:
     """Serve the application while the context is open; yields the address with its real port.
 
     Leaving the context stops gracefully: no new connection, idle ones closed, running requests
-    finished or cut after `STOP_TIMEOUT_S`, then the application's own clean-up.
+    finished or cut after `stop_timeout_s` (`STOP_TIMEOUT_S`), then the application's own clean-up.
 
     Raises:
         ListenError: The address is in use or not ours.
@@ -98,10 +105,12 @@ async def listening(
         logger=_malformed_log(),
         keepalive_timeout=app[LIMITS].idle_timeout_s,
         lingering_time=fixed.LINGER_S,
+        auto_decompress=False,  # who takes compressed bodies bounds what comes out of them
         max_line_size=fixed.MAX_LINE_BYTES,
         max_field_size=fixed.MAX_LINE_BYTES,
         max_headers=fixed.MAX_HEADERS,
-        shutdown_timeout=fixed.STOP_TIMEOUT_S,
+        # aiohttp waits as long again for a handler once it was told to end.
+        shutdown_timeout=(stop_timeout_s or fixed.STOP_TIMEOUT_S) / 2,
     )
     await runner.setup()
     try:
@@ -112,21 +121,23 @@ async def listening(
         def make_protocol() -> asyncio.Protocol:
             return guard.accept(server)
 
-        listener = await _listen(
-            make_protocol if front is None else lambda: front(make_protocol), address, tls
-        )
-        sweeper = asyncio.create_task(guard.sweep(server))
+        jobs: list[Coroutine[Any, Any, None]] = []
+        listener: asyncio.Server | TlsListener
+        if tls is None:
+            factory = make_protocol if front is None else lambda: front(make_protocol)
+            listener = await _listen(factory, address)
+        else:
+            listener = await _listen_tls(address, tls)
+            jobs.append(listener.run(make_protocol, is_full=partial(guard.refuses, server)))
         try:
             bound = ListenAddress(address.host, listener.sockets[0].getsockname()[1])
             _log.info("listening address=%s", bound)
             app[READINESS].reason = None
-            yield bound
+            async with keeping([guard.sweep(server), *jobs]):
+                yield bound
         finally:
             app[READINESS].reason = STOPPING
             listener.close()
-            sweeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeper
     finally:
         await runner.cleanup()
 
@@ -152,8 +163,13 @@ async def serve(
     await serve_sites([*(Site(*other) for other in also), Site(app, address, front)])
 
 
-async def serve_sites(sites: Sequence[Site]) -> None:
-    """Serve several applications as `serve` does; they start in this order and stop in reverse.
+async def serve_sites(sites: Sequence[Site], *, stop_timeout_s: float | None = None) -> None:
+    """Serve several applications as `serve` does; they start in this order and stop together.
+
+    Args:
+        sites: What is served.
+        stop_timeout_s: What running requests get after SIGTERM, those of all sites together; by
+            default `STOP_TIMEOUT_S`.
 
     Raises:
         ListenError: One of the addresses is in use or not ours.
@@ -162,31 +178,63 @@ async def serve_sites(sites: Sequence[Site]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with AsyncExitStack() as stack:
-        for site in sites:
-            context = listening(site.app, site.address, front=site.front, tls=site.tls)
-            await stack.enter_async_context(context)
-        notify.send(notify.READY)
-        await stop.wait()
-        _log.info("stopping")
-        notify.send(notify.STOPPING)
+    with bare_errors():
+        async with asyncio.TaskGroup() as group:
+            for site in sites:
+                if site.opens is not None:
+                    await _either(site.opens(), stop.wait())
+                if stop.is_set():
+                    break
+                started = asyncio.Event()
+                group.create_task(_serve(site, started, stop, stop_timeout_s))
+                await started.wait()
+            notify.send(notify.READY)
+            await stop.wait()
+            _log.info("stopping")
+            notify.send(notify.STOPPING)
     _log.info("stopped")
 
 
+async def _either(*awaited: Awaitable[object]) -> None:
+    """Wait for the first; the others are cancelled."""
+    waiting = [asyncio.ensure_future(each) for each in awaited]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()
+
+
+async def _serve(
+    site: Site, started: asyncio.Event, stop: asyncio.Event, stop_timeout_s: float | None
+) -> None:
+    """Serve one site. A task each: all listeners close before the first request is waited for."""
+    async with listening(
+        site.app, site.address, front=site.front, tls=site.tls, stop_timeout_s=stop_timeout_s
+    ):
+        started.set()
+        await stop.wait()
+
+
 async def _listen(
-    factory: Callable[[], asyncio.Protocol], address: ListenAddress, tls: ssl.SSLContext | None
+    factory: Callable[[], asyncio.Protocol], address: ListenAddress
 ) -> asyncio.Server:
     loop = asyncio.get_running_loop()
-    try:
+    with _listen_errors(address):
         return await loop.create_server(
-            factory,
-            address.host,
-            address.port,
-            backlog=fixed.BACKLOG,
-            reuse_address=True,
-            ssl=tls,
-            ssl_handshake_timeout=None if tls is None else fixed.HANDSHAKE_TIMEOUT_S,
+            factory, address.host, address.port, backlog=fixed.BACKLOG, reuse_address=True
         )
+
+
+async def _listen_tls(address: ListenAddress, tls: ssl.SSLContext) -> TlsListener:
+    with _listen_errors(address):
+        return await TlsListener.bind(address, tls)
+
+
+@contextmanager
+def _listen_errors(address: ListenAddress) -> Iterator[None]:
+    try:
+        yield
     except OSError as exc:
         raise ListenError(
             f"cannot listen on {address}: {exc.strerror or exc}",

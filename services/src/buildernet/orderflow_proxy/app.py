@@ -15,6 +15,7 @@ from buildernet.net.metrics import HttpMetrics
 from buildernet.net.metrics import metrics as show_metrics
 from buildernet.net.server import bare_application
 from buildernet.orderflow_proxy import handlers, share
+from buildernet.orderflow_proxy.bodies import BodyBudget
 from buildernet.orderflow_proxy.clock import ArrivalClock
 from buildernet.orderflow_proxy.config import Limits, ReceiverConfig
 from buildernet.orderflow_proxy.dedup import SeenKeys
@@ -62,7 +63,7 @@ def build_app(config: ReceiverConfig, parts: Dependencies) -> Deployment:
     memory = _memory(config.limits)
     _watch(memory, metrics)
     intake = Intake(
-        parser=OrderParser(),
+        parser=OrderParser(chain_id=config.builder.chain_id),
         delivery=parts.delivery,
         recorder=parts.recorder,
         memory=memory,
@@ -70,6 +71,7 @@ def build_app(config: ReceiverConfig, parts: Dependencies) -> Deployment:
         clock=parts.clock,
         max_txs_per_bundle=config.limits.max_txs_per_bundle,
     )
+    bodies = BodyBudget()
     sharing = Sharing(intake, peers=parts.peers, clock=parts.clock, metrics=metrics)
 
     def side(name: str, find_sender: FindSender, sharing: Sharing | None) -> web.Application:
@@ -78,6 +80,7 @@ def build_app(config: ReceiverConfig, parts: Dependencies) -> Deployment:
                 name=name,
                 rpc=OrderRpc(intake, find_sender=find_sender),
                 sharing=sharing,
+                bodies=bodies,
                 max_body_bytes=config.limits.max_body_bytes,
                 accept_gzip=config.limits.accept_gzip,
                 trust_forwarded_for=config.listen.trust_forwarded_for,

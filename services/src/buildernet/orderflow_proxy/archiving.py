@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Opens the spool and runs what feeds the archive, as long as the proxy runs."""
 
-import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from prometheus_client import CollectorRegistry
 
+from buildernet.base.background import keeping
 from buildernet.base.errors import ConfigError
 from buildernet.ethereum.signature import SigningKey
 from buildernet.net.address import require_encrypted
@@ -101,14 +101,9 @@ async def archiving(
                 fresh=recorder.fresh,
                 registry=registry,
             )
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(recorder.run()), group.create_task(sender.run())]
-                try:
-                    yield recorder
-                    await sender.drain(DRAIN_S)
-                finally:
-                    for task in tasks:
-                        task.cancel()
+            async with keeping([recorder.run(), sender.run()]):
+                yield recorder
+                await sender.drain(DRAIN_S)
     finally:
         recorder.close()
 

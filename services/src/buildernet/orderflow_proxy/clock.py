@@ -24,10 +24,15 @@ class ArrivalClock:
         self._wall_ns = wall_ns
         self._last = 0
 
-    def now_us(self) -> int:
-        """Return the time, but more than the last time."""
-        self._last = max(self._wall_ns() // _NS_PER_US, self._last + 1)
-        return self._last
+    def now_us(self, count: int = 1) -> int:
+        """Return the time, but more than the last time; `count - 1` times after it are taken too.
+
+        Args:
+            count: Orders that may get a time of their own, from the returned one on.
+        """
+        first = max(self._wall_ns() // _NS_PER_US, self._last + 1)
+        self._last = first + count - 1
+        return first
 
     def wall_s(self) -> float:
         """Return the system's time in seconds, for comparison with others' times."""

@@ -9,6 +9,7 @@ from buildernet.base.config import require_ranges
 from buildernet.base.errors import ConfigError
 from buildernet.ethereum.address import Address
 from buildernet.ethereum.errors import AddressFormatError
+from buildernet.ethereum.validation import MAINNET_CHAIN_ID
 from buildernet.net.address import ListenAddress, require_encrypted
 from buildernet.net.http_url import parse_http_url
 from buildernet.orderflow_proxy.spool_segment import MAX_RECORD_BYTES
@@ -17,6 +18,9 @@ ENVIRONMENT_PREFIX: Final = "ORDERFLOW_PROXY_"
 
 _FLASHBOTS: Final = "0x5015Fa72E34f75A9eC64f44a4Fcf0837919D1bB7"
 """What Flashbots' own sender signs with, as the Go proxy has it."""
+
+_MAX_CHAIN_ID: Final = (1 << 53) - 1
+"""What wallets written in JavaScript can name."""
 
 _FORMS: Final = ("records", "order-events")
 
@@ -66,8 +70,11 @@ class Builder:
     """JSON-RPC with eth_blockNumber; empty: orders expire by time alone."""
     dangerously_plain: bool = False
     """Send orders unencrypted to a builder on another machine."""
+    chain_id: int = MAINNET_CHAIN_ID
+    """The chain whose transactions are taken (EIP-155)."""
 
     def __post_init__(self) -> None:
+        require_ranges(self, chain_id=(1, _MAX_CHAIN_ID))
         if not self.dangerously_plain:
             for name in ("endpoint", "ready_endpoint", "rpc_endpoint"):
                 require_encrypted(f"builder.{name}", getattr(self, name))

@@ -16,6 +16,7 @@ from typing import Final
 import aiohttp
 from prometheus_client import CollectorRegistry
 
+from buildernet.base.background import keeping
 from buildernet.base.bounded_file import read_file
 from buildernet.base.errors import BuildernetError, ConfigError
 from buildernet.ethereum.address import Address
@@ -251,23 +252,6 @@ def _follow_hub(
         registrar=registrar,
         every_s=settings.update_interval_s,
     )
-
-
-@asynccontextmanager
-async def keeping(jobs: Iterable[Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    """Run endless jobs while the context is open; the error of one ends it."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(job) for job in jobs]
-            try:
-                yield
-            finally:
-                for task in tasks:
-                    task.cancel()
-    except BaseExceptionGroup as exc:
-        if len(exc.exceptions) > 1:
-            raise
-        raise exc.exceptions[0] from None
 
 
 async def follow_peers(

@@ -62,6 +62,12 @@ _BUILDER: Final = (
         "JSON-RPC with eth_blockNumber (default: http://127.0.0.1:8545)",
         ("RPC_ENDPOINT",),
     ),
+    Flag(
+        ("--chain-id",),
+        "builder.chain_id",
+        "chain whose transactions are taken (default: 1)",
+        ("CHAIN_ID",),
+    ),
 )
 
 _PEERING: Final = (

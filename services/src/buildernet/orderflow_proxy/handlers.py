@@ -11,6 +11,7 @@ from aiohttp import web
 from buildernet.net.health import READINESS
 from buildernet.net.jsonrpc import INVALID_REQUEST, JsonRpcError, encode_error
 from buildernet.orderflow_proxy import share
+from buildernet.orderflow_proxy.bodies import FREE_BYTES, BodyBudget, Gunzip
 from buildernet.orderflow_proxy.clock import ArrivalClock
 from buildernet.orderflow_proxy.errors import RefusalCode, ShareError
 from buildernet.orderflow_proxy.metrics import ReceiverMetrics
@@ -41,6 +42,7 @@ class Side:
     """`user` or `system`."""
     rpc: OrderRpc
     sharing: Sharing | None
+    bodies: BodyBudget
     max_body_bytes: int
     accept_gzip: bool
     trust_forwarded_for: bool
@@ -75,11 +77,14 @@ async def post_rpc(request: web.Request) -> web.Response:
     try:
         body = await _read_json(request, limit=side.max_body_bytes, side=side)
     except JsonRpcError as exc:
-        reply = Reply(exc.status, encode_error(None, exc), exc)
+        reply = Reply(exc.status, encode_error(None, exc), exc.with_traceback(None))
     else:
-        side.metrics.body_bytes[side.name].observe(len(body))
-        _observe_latency(request, side)
-        reply = await side.rpc.answer(body, request.headers)
+        try:
+            side.metrics.body_bytes[side.name].observe(len(body))
+            _observe_latency(request, side)
+            reply = await side.rpc.answer(body, request.headers)
+        finally:
+            side.bodies.give(max(0, len(body) - FREE_BYTES))
     if reply.error is not None:
         _refused(request, side, type(reply.error).__name__, reply.error)
     return _answer(reply.status, reply.body)
@@ -92,9 +97,12 @@ async def post_share(request: web.Request) -> web.Response:
         raise web.HTTPNotFound
     try:
         body = await _read_json(request, limit=share.MAX_REQUEST_BYTES, side=side)
-        side.metrics.body_bytes["share"].observe(len(body))
-        _observe_latency(request, side)
-        return _answer(200, await side.sharing.receive(body))
+        try:
+            side.metrics.body_bytes["share"].observe(len(body))
+            _observe_latency(request, side)
+            return _answer(200, await side.sharing.receive(body))
+        finally:
+            side.bodies.give(max(0, len(body) - FREE_BYTES))
     except (ShareError, JsonRpcError) as exc:
         _refused(request, side, type(exc).__name__, exc)
         code = exc.refusal if isinstance(exc, ShareError) else RefusalCode.NONE
@@ -117,11 +125,13 @@ async def readyz(request: web.Request) -> web.Response:
 
 
 async def _read_json(request: web.Request, *, limit: int, side: Side) -> bytes:
-    """Return the body.
+    """Return the body; the caller gives back what it took of `side.bodies`, all above `FREE_BYTES`.
 
     Raises:
         ContentError: It is declared as another type than JSON, or compressed without leave.
         BodyTooLargeError: It is larger than `limit`.
+        BodiesFullError: Others leave no room for it.
+        CompressionError: It is not what it says.
     """
     declared = request.headers.get("Content-Type", _JSON)
     if declared != _JSON and request.content_type != _JSON:
@@ -131,13 +141,25 @@ async def _read_json(request: web.Request, *, limit: int, side: Side) -> bytes:
         raise ContentError("Invalid Request: compressed bodies are not taken")
     if (request.content_length or 0) > limit:
         raise BodyTooLargeError(f"request body is too big, max size: {limit}")
-    content, parts, size = request.content, [], 0
-    while not content.at_eof():
-        chunk = await content.readany()
-        size += len(chunk)
-        if size > limit:
-            raise BodyTooLargeError(f"request body is too big, max size: {limit}")
-        parts.append(chunk)
+    gunzip = Gunzip(limit=limit) if encoding == "gzip" else None
+    content, parts, size, held = request.content, [], 0, 0
+    try:
+        while not content.at_eof():
+            chunk = await content.readany()
+            part = chunk if gunzip is None else gunzip.feed(chunk)
+            size += len(part)
+            if size > limit:
+                raise BodyTooLargeError(f"request body is too big, max size: {limit}")
+            if size - FREE_BYTES > held:
+                side.bodies.take(size - FREE_BYTES - held)
+                held = size - FREE_BYTES
+            parts.append(part)
+        if gunzip is not None:
+            gunzip.finish()
+    except BaseException:
+        side.bodies.give(held)
+        parts.clear()  # the error's traceback has this frame, and may wait for the collector
+        raise
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

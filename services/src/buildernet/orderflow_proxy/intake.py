@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""What becomes of one order: parsed, judged, handed on, remembered. No I/O, and never waits.
+"""What becomes of one order: parsed, judged, handed on, remembered. No I/O.
 
 Everything happens in one step of the event loop, so that no other order can come between looking
-an order up and remembering it. It is remembered after it was handed on, never before: an order that
-was refused may be sent again.
+an order up and remembering it; only a large order is parsed before that step, beside the others. It
+is remembered after it was handed on, never before: an order that was refused may be sent again.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, Protocol
 
 from buildernet.ethereum.address import Address
+from buildernet.net.jsonrpc import MAX_BATCH_REQUESTS
 from buildernet.orderflow_proxy.clock import ArrivalClock
 from buildernet.orderflow_proxy.dedup import SeenKeys
 from buildernet.orderflow_proxy.metrics import Outcome, ReceiverMetrics
@@ -27,22 +29,22 @@ from buildernet.orderflow_proxy.order import (
     Recorder,
 )
 from buildernet.orderflow_proxy.orders.parsed import OrderRequest, ParsedOrder
+from buildernet.orderflow_proxy.orders.parser import is_cancellation
 from buildernet.orderflow_proxy.priority import Scores, Traits, classify
 from buildernet.orderflow_proxy.rate_limit import OrderRateError, RateLimiter
 from buildernet.orderflow_proxy.replacement import Slots, StaleNonceError
 
-_SLOT_US: Final = 12_000_000
-"""A block's time. Slots of mainnet began at 1606824023, but only their length matters here."""
+_NEXT_BLOCK_US: Final = 6_000_000
+"""What is for the next block is remembered within windows of half a slot. Who sends for block after
+block does so about 12 s apart, and whatever the chain's phase two such never share a window; within
+whole slots every jitter around a border swallowed one."""
 
-_NEVER_REPEATED: Final = frozenset({OrderKind.CANCELLATION, OrderKind.SUBSIDY})
-"""Kinds that mean something each time they come: a subsidy is for the block being built."""
+_FOR_NEXT_BLOCK: Final = frozenset({OrderKind.BUNDLE, OrderKind.MEV_BUNDLE, OrderKind.SUBSIDY})
+"""Kinds that are for the block being built when they name none."""
 
 _FROM_NODE: Final = b"\1"
 """Behind the key of what another node sent. It went to the builder alone, so when the same order
 comes from a user it still has to go to the peers and the archive."""
-
-_CANCELLATION_BYTES: Final = 512
-"""A cancellation is smaller; of what is larger, no time is spent on parsing to learn it is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +103,26 @@ class Intake:
         self._metrics = metrics
         self._clock = clock
         self._max_txs = max_txs_per_bundle
+        self._parsing = asyncio.Semaphore(1)
 
-    def take(self, method: str, params: Sequence[bytes], sender: Sender) -> ParsedOrder:
+    def arrive(self) -> int:
+        """Return the time of arrival of a body; each of its orders adds its place in a batch."""
+        return self._clock.now_us(MAX_BATCH_REQUESTS + 1)
+
+    def take(
+        self,
+        method: str,
+        params: Sequence[bytes],
+        sender: Sender,
+        arrived_us: int | None = None,
+    ) -> ParsedOrder:
         """Take one order; a duplicate is taken by forgetting it.
 
         Args:
             method: The JSON-RPC method.
             params: The JSON of each parameter.
             sender: Who sent it.
+            arrived_us: From `arrive`, when its body was complete; None: now.
 
         Raises:
             OrderRefusedError: It was not taken; every subclass has its own reason.
@@ -116,26 +130,52 @@ class Intake:
         started = perf_counter()
         outcome = Outcome.FAILED
         try:
-            parsed, outcome = self._take(method, params, sender)
+            request = self._admit(method, params, sender, arrived_us)
+            parsed = self._parser.parse(method, params, request)
+            outcome = self._settle(parsed, sender)
             return parsed
         except OrderRefusedError as exc:
-            outcome = _outcome(exc)
-            if sender.source is OrderSource.USER and outcome is not Outcome.ARCHIVE_FULL:
-                invalid = outcome is Outcome.INVALID
-                self._memory.scores.count(sender.signer.raw, invalid=invalid)
+            outcome = self._refuse(exc, sender)
             raise
         finally:
-            self._metrics.count(outcome, source=sender.source, method=method, peer=sender.peer)
-            self._metrics.seconds.observe(perf_counter() - started)
+            self._count(outcome, method, sender, started)
 
-    def _take(
-        self, method: str, params: Sequence[bytes], sender: Sender
-    ) -> tuple[ParsedOrder, Outcome]:
+    async def take_large(
+        self, method: str, params: Sequence[bytes], sender: Sender, arrived_us: int
+    ) -> ParsedOrder:
+        """As `take`, for an order that takes long to parse: in a thread, one at a time.
+
+        What follows the parsing is one step here too.
+        """
+        started = perf_counter()
+        outcome = Outcome.FAILED
+        try:
+            request = self._admit(method, params, sender, arrived_us)
+            async with self._parsing:
+                parsed = await asyncio.to_thread(self._parser.parse, method, params, request)
+            outcome = self._settle(parsed, sender)
+            return parsed
+        except OrderRefusedError as exc:
+            outcome = self._refuse(exc, sender)
+            raise
+        finally:
+            self._count(outcome, method, sender, started)
+
+    def _refuse(self, error: OrderRefusedError, sender: Sender) -> Outcome:
+        """Remember a refusal in the signer's score; return what it counts as."""
+        outcome = _outcome(error)
+        if sender.source is OrderSource.USER and outcome is not Outcome.ARCHIVE_FULL:
+            invalid = outcome is Outcome.INVALID
+            self._memory.scores.count(sender.signer.raw, invalid=invalid)
+        return outcome
+
+    def _count(self, outcome: Outcome, method: str, sender: Sender, started: float) -> None:
+        self._metrics.count(outcome, source=sender.source, method=method, peer=sender.peer)
+        self._metrics.seconds.observe(perf_counter() - started)
+
+    def _settle(self, parsed: ParsedOrder, sender: Sender) -> Outcome:
+        """Judge an order, hand it on and remember it."""
         by_user = sender.source is OrderSource.USER
-        if by_user:
-            self._recorder.check_room()
-        request = OrderRequest(sender.source, sender.signer, sender.peer, self._clock.now_us())
-        parsed = self._parse(method, params, request)
         if len(parsed.transactions) > self._max_txs:
             raise OrderRefusedError(
                 f"bundle has {len(parsed.transactions)} transactions, at most {self._max_txs}"
@@ -144,31 +184,33 @@ class Intake:
         if self._is_known(order):
             if by_user:
                 self._memory.scores.count(sender.signer.raw)
-            return parsed, Outcome.DUPLICATE
+            return Outcome.DUPLICATE
         self._delivery.submit(order)
         self._remember(order)
         self._record(order)
         if by_user:
             self._memory.scores.count(sender.signer.raw)
         self._metrics.priorities[order.priority].inc()
-        return parsed, Outcome.ACCEPTED
+        return Outcome.ACCEPTED
 
-    def _parse(self, method: str, params: Sequence[bytes], request: OrderRequest) -> ParsedOrder:
-        """Parse within the signer's rate; a cancellation may go beyond it."""
-        if not request.by_user:
-            return self._parser.parse(method, params, request)
-        signer = request.signer.raw
-        try:
-            self._memory.orders_left.take(signer)
-        except OrderRateError:
-            if sum(map(len, params)) > _CANCELLATION_BYTES:
-                raise
-            parsed = self._parser.parse(method, params, request)
-            if parsed.kind is not OrderKind.CANCELLATION:
-                raise
-            self._memory.cancellations_left.take(signer)
-            return parsed
-        return self._parser.parse(method, params, request)
+    def _admit(
+        self, method: str, params: Sequence[bytes], sender: Sender, arrived_us: int | None
+    ) -> OrderRequest:
+        """Let an order in to be parsed: of a user, if there is room and the rate allows it.
+
+        A cancellation needs no room, which it makes, and has a rate of its own.
+        """
+        if sender.source is OrderSource.USER:
+            signer = sender.signer.raw
+            try:
+                self._recorder.check_room()
+                self._memory.orders_left.take(signer, len(params[0]) if params else 0)
+            except (ArchiveFullError, OrderRateError):
+                if not is_cancellation(method, params):
+                    raise
+                self._memory.cancellations_left.take(signer)
+        received_us = arrived_us or self._clock.now_us()
+        return OrderRequest(sender.source, sender.signer, sender.peer, received_us)
 
     def _priority(self, parsed: ParsedOrder, sender: Sender) -> OrderPriority:
         if parsed.kind is OrderKind.CANCELLATION:
@@ -186,7 +228,7 @@ class Intake:
     def _is_known(self, order: Order) -> bool:
         if order.replacement is not None:
             return self._memory.slots.is_duplicate(order)
-        if order.kind in _NEVER_REPEATED:
+        if order.kind is OrderKind.CANCELLATION:
             return False
         key = _memory_key(order)
         if order.source is OrderSource.USER:
@@ -196,7 +238,7 @@ class Intake:
     def _remember(self, order: Order) -> None:
         if order.replacement is not None:
             self._memory.slots.put(order)
-        elif order.kind not in _NEVER_REPEATED:
+        elif order.kind is not OrderKind.CANCELLATION:
             key = _memory_key(order)
             self._memory.seen.add(key if order.source is OrderSource.USER else key + _FROM_NODE)
 
@@ -211,11 +253,11 @@ class Intake:
 def _memory_key(order: Order) -> bytes:
     """Return what an order is remembered by.
 
-    A bundle without a block is for the next one only: sent again in the next slot it is another
-    wish, although nothing in it differs.
+    A bundle without a block, or a subsidy, is for the next one only: sent again for the block after
+    it is another wish, although nothing in it differs.
     """
-    if order.kind in (OrderKind.BUNDLE, OrderKind.MEV_BUNDLE) and order.target_block is None:
-        return order.key + (order.received_at_us // _SLOT_US).to_bytes(8)
+    if order.target_block is None and order.kind in _FOR_NEXT_BLOCK:
+        return order.key + (order.received_at_us // _NEXT_BLOCK_US).to_bytes(8)
     return order.key
 
 

@@ -16,6 +16,10 @@ MAX_SIGNERS: Final = 65_536
 """Buckets kept, about 20 MB. A forgotten signer starts with a full bucket."""
 
 
+BYTES_PER_TOKEN: Final = 32 * 1024
+"""An order of more costs as several: 500 orders of 10 MiB a second would be an hour's work."""
+
+
 class OrderRateError(OrderRefusedError):
     """A signer sends more orders than one signer may."""
 
@@ -45,21 +49,27 @@ class RateLimiter:
     def __len__(self) -> int:
         return len(self._empty_at)
 
-    def take(self, signer: bytes) -> None:
-        """Take one token of a signer.
+    def take(self, signer: bytes, size: int = 0) -> None:
+        """Take the tokens that an order of a signer costs.
 
         A bucket is one number: when it would have been empty had it only filled since.
 
+        Args:
+            signer: Whose bucket.
+            size: Bytes; every full `BYTES_PER_TOKEN` cost another token, all together no more than
+                a full bucket has.
+
         Raises:
-            OrderRateError: There is none left.
+            OrderRateError: There are not so many left.
         """
         if not self._rate:
             return
         now = self._clock()
         start = max(self._empty_at.get(signer, 0.0), now - 1.0)
-        if now - start < 1 / self._rate * (1 - 1e-9):
+        tokens = 1 if size < BYTES_PER_TOKEN else min(1 + size // BYTES_PER_TOKEN, self._rate)
+        if now - start < tokens / self._rate * (1 - 1e-9):
             raise OrderRateError(f"Rate limited: more than {self._rate} orders per second")
-        self._empty_at[signer] = start + 1 / self._rate
+        self._empty_at[signer] = start + tokens / self._rate
         self._empty_at.move_to_end(signer)
         if len(self._empty_at) > self._capacity:
             self._empty_at.popitem(last=False)

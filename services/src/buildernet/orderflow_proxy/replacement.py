@@ -5,7 +5,8 @@ A slot is a signer's replacement uuid. Orders in a slot are never judged by the 
 duplicates, because A, B and A again is a sequence of three different wishes
 (FlowProxy issue 67). Instead each slot remembers its highest nonce and what stood there last:
 
-- a lower nonce is out of date and refused (issue 90): it was overtaken on its way;
+- a lower nonce is out of date and refused (issue 90): it was overtaken on its way; so is what
+  arrived before the cancellation that emptied the slot, although it was verified after it;
 - the same nonce with the same content is a duplicate;
 - everything else is taken, and a cancellation always is.
 """
@@ -34,6 +35,8 @@ _FROM_NODE: Final = b"\1"
 class _Slot:
     nonce: int
     content: bytes
+    cancelled_us: int
+    """When the last cancellation arrived; 0 for none."""
 
 
 class Slots:
@@ -55,18 +58,20 @@ class Slots:
         """Return whether exactly this order stands in its slot.
 
         Raises:
-            StaleNonceError: A newer one does, and this is no `eth_cancelBundle`.
+            StaleNonceError: A newer one does, or was cancelled there after this arrived.
         """
         if order.replacement is None:
             raise ValueError("an order without a replacement uuid has no slot")
         slot = self._slots.get(_key(order))
         nonce = order.replacement.nonce
-        if slot is None or nonce is None:
+        if slot is None or order.kind is OrderKind.CANCELLATION:
+            return False  # never lost: a cancellation that comes twice is forwarded twice
+        if order.received_at_us < slot.cancelled_us:
+            raise StaleNonceError("it was cancelled while it was being verified")
+        if nonce is None:
             return False
         if nonce < slot.nonce:
             raise StaleNonceError(f"replacementNonce {nonce} is older than {slot.nonce}")
-        if order.kind is OrderKind.CANCELLATION:
-            return False  # never lost: a cancellation that comes twice is forwarded twice
         if nonce != slot.nonce:
             return False
         known = {order.key} if order.source is OrderSource.USER else {order.key, _content(order)}
@@ -77,10 +82,14 @@ class Slots:
         if order.replacement is None:
             raise ValueError("an order without a replacement uuid has no slot")
         key, nonce = _key(order), order.replacement.nonce
+        slot = self._slots.get(key) or _Slot(-1, _CANCELLED, 0)
+        cancelled_us = slot.cancelled_us
         if nonce is None:  # eth_cancelBundle: what it cancels stays overtaken
-            slot = self._slots.get(key)
-            nonce = -1 if slot is None else slot.nonce
-        self._slots[key] = _Slot(nonce, _content(order))
+            nonce = slot.nonce
+        if order.kind is OrderKind.CANCELLATION:
+            nonce = max(nonce, slot.nonce)
+            cancelled_us = max(cancelled_us, order.received_at_us)
+        self._slots[key] = _Slot(nonce, _content(order), cancelled_us)
         self._slots.move_to_end(key)
         if len(self._slots) > self._capacity:
             self._slots.popitem(last=False)

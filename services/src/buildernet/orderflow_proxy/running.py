@@ -5,6 +5,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,10 @@ from buildernet.orderflow_proxy.peers import VerifyPeer, believe_hub
 
 _FIRST_LIST_S: Final = 10.0
 """So long users wait for it: a hub that does not answer must not keep a node from its builder."""
+
+_REQUESTS_S: Final = 3.5
+"""What running requests get at the end: delivery and archive get 3 s each after them, and all of it
+is promised to take less than 10 s."""
 
 _READABLE: Final = 0o644
 """An address is no secret; the service that registers it runs as another user."""
@@ -67,15 +72,23 @@ async def run_receiver(config: ReceiverConfig) -> None:
         )
         sites = [
             Site(deployment.system, ListenAddress.parse(listen.system_addr), tls=tls),
-            Site(deployment.user, ListenAddress.parse(listen.user_addr), tls=tls),
+            Site(
+                deployment.user,
+                ListenAddress.parse(listen.user_addr),
+                tls=tls,
+                opens=partial(_first_list, running.looked),
+            ),
         ]
         if listen.metrics_addr:
             sites.insert(0, Site(deployment.metrics, ListenAddress.parse(listen.metrics_addr)))
-        # An order that comes before the first list would reach no peer.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_FIRST_LIST_S):
-                await running.looked.wait()
-        await serve_sites(sites)
+        await serve_sites(sites, stop_timeout_s=_REQUESTS_S)
+
+
+async def _first_list(looked: asyncio.Event) -> None:
+    """Wait for the first list of peers: an order that comes before it would reach none."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_FIRST_LIST_S):
+            await looked.wait()
 
 
 def _write_address(path: Path, address: Address) -> None:

@@ -15,7 +15,7 @@ from buildernet.orderflow_proxy.orders.errors import (
     UnknownMethodError,
 )
 from buildernet.orderflow_proxy.orders.parsed import ParsedOrder, compute_order_key
-from buildernet.orderflow_proxy.orders.parser import METHODS, OrderParser
+from buildernet.orderflow_proxy.orders.parser import METHODS, OrderParser, is_cancellation
 from tests.support.orders import PEER, SEPOLIA, USER, VECTORS, make_request, make_transaction
 
 RAW = make_transaction(2)
@@ -124,7 +124,7 @@ def test_other_method_is_unknown(method):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("params", [[], [b"{}", b"{}"]])
 def test_every_method_takes_one_parameter(method, params):
-    with pytest.raises(OrderParamsError, match="takes one parameter"):
+    with pytest.raises(OrderParamsError, match="takes an array of one parameter"):
         OrderParser().parse(method, params, make_request(OrderSource.FLASHBOTS))
 
 
@@ -144,3 +144,26 @@ def test_order_key_tells_parts_apart():
 
 def test_address_of_the_go_proxys_test_user_is_ours():
     assert Address.parse(USER_TEXT) == USER.address
+
+
+@pytest.mark.parametrize(
+    ("method", "param", "expected"),
+    [
+        ("eth_cancelBundle", b"[" * 200_000, True),
+        ("eth_sendBundle", b'{"txs":[],"replacementUuid":"x"}', True),
+        ("eth_sendBundle", b"{}", True),
+        ("eth_sendBundle", b'{"txs":["0x00"]}', False),
+        ("eth_sendBundle", b'{"txs":[],"x":"%b"}' % (b"x" * 200_000), False),
+        ("eth_sendBundle", b'{"txs":5}', False),
+        ("eth_sendBundle", b"[" * 100_000, False),
+        ("eth_sendBundle", b"\xff", False),
+        ("mev_sendBundle", b'{"body":[]}', True),
+        ("mev_sendBundle", b'{"txs":[],"body":[{}]}', False),
+        ("eth_sendRawTransaction", b'"0x"', False),
+        ("eth_call", b"{}", False),
+    ],
+)
+def test_cancellations_are_told_without_decoding(method, param, expected):
+    assert is_cancellation(method, [param]) is expected
+    if method == "eth_sendBundle":
+        assert not is_cancellation(method, [])

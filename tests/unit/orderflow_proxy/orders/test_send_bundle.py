@@ -73,8 +73,8 @@ def from_peer(**params: Any) -> ParsedOrder:
     ("params", "forwarded"),
     [
         (
-            {"blockNumber": "0x3e8"},
-            '{"txs":null,"blockNumber":"0x3e8","version":"v2","signingAddress":"%s"}',
+            {"txs": [TX], "blockNumber": "0x3e8"},
+            '{"txs":["' + TX + '"],"blockNumber":"0x3e8","version":"v2","signingAddress":"%s"}',
         ),
         (
             {"blockNumber": "0x3ea", "replacementUuid": UUID_TEXT},
@@ -159,9 +159,16 @@ def test_empty_bundle_with_a_replacement_uuid_is_a_cancellation():
     order = parse({"txs": [], "replacementUuid": UUID_TEXT})
     assert order.kind is OrderKind.CANCELLATION
     assert order.hash.hex() == compute_keccak256(b"").hex()
-    assert parse({"txs": []}).kind is OrderKind.BUNDLE
     refunding = parse({"replacementUuid": UUID_TEXT, "refundPercent": 10})
     assert refunding.kind is OrderKind.CANCELLATION
+
+
+@pytest.mark.parametrize("txs", [[], None])
+@pytest.mark.parametrize("source", [OrderSource.USER, OrderSource.PEER])
+def test_empty_bundle_that_cancels_nothing_is_refused(source, txs):
+    """In an empty list every transaction may be left out, so FlowProxy takes it and goes first."""
+    with pytest.raises(OrderRuleError, match="bundle with no txs"):
+        parse({"txs": txs, "blockNumber": "0x3e8", "version": "v2"}, source)
 
 
 def test_bundle_cannot_fail_when_every_transaction_may_revert():
@@ -175,7 +182,7 @@ def test_peer_names_the_user_as_signer():
     order = from_peer(txs=[TX]).to_order(OrderPriority.LOW)
     assert order.signer == USER.address
     assert order.peer == "other-node"
-    assert parse({"version": "v2"}, OrderSource.PEER).signer == PEER.address
+    assert parse({"txs": [TX], "version": "v2"}, OrderSource.PEER).signer == PEER.address
 
 
 @pytest.mark.parametrize(

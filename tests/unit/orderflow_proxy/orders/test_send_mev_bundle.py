@@ -127,6 +127,7 @@ def test_replacement_that_returns_to_an_earlier_content_is_no_duplicate():
     ("params", "message"),
     [
         ({"version": "v0.1"}, "^bundle with no txs$"),
+        (make_bundle(body=[{"bundle": {**NESTED, "body": []}}]), "^bundle with no txs$"),
         (make_bundle(metadata={}), "^mev share bundle should not contain metadata"),
         (
             make_bundle(body=[{"bundle": {**NESTED, "metadata": {"signer": ADDRESS}}}]),

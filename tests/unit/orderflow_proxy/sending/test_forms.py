@@ -54,7 +54,7 @@ def tickets(number: int) -> list[Ticket]:
 def judge(form: NodeForm, status: int = 200, number: int = 3, **members: Any) -> Judgement:
     answer = {"success": True, "error": None, "timestamp": NOW, **members}
     request = form.encode(tickets(number))
-    return request.judge(Answer(status, json.dumps(answer).encode(), ""))
+    return request.judge(Answer(status, json.dumps(answer).encode()))
 
 
 def test_busy_order_goes_again_and_others_do_not(form: NodeForm) -> None:
@@ -128,4 +128,4 @@ def test_request_is_made_once_a_second_for_all_peers(monkeypatch: pytest.MonkeyP
 )
 def test_json_rpc_error_counts_by_its_code(error: dict[str, Any], verdict: Verdict) -> None:
     body = json.dumps({"jsonrpc": "2.0", "id": 0, "error": error}).encode()
-    assert judge_json_rpc(Answer(200, body, "")).verdict is verdict
+    assert judge_json_rpc(Answer(200, body)).verdict is verdict

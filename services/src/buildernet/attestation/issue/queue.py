@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
@@ -19,6 +20,7 @@ from buildernet.attestation.issue.errors import (
     QuoteQueueFullError,
     QuoteUnavailableError,
 )
+from buildernet.base.background import keeping
 
 MAX_WAITING: Final = 64
 """At 40 ms each, the last one in the queue waits 2.6 s; more would outlive a TLS handshake."""
@@ -74,10 +76,10 @@ class QuoteQueue:
         self._by_data: dict[bytes, _Request] = {}
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="quote")
-        self._worker: asyncio.Task[None] | None = None
+        self._working = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        self._worker = asyncio.create_task(self._work(), name="quote-queue")
+        await self._working.enter_async_context(keeping([self._work()]))
         return self
 
     async def __aexit__(
@@ -86,13 +88,13 @@ class QuoteQueue:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.gather(self._worker, return_exceptions=True)
-        for request in list(self._by_data.values()):
-            self._abandon(request)
-        # A quote in flight cannot be interrupted; the kernel ends it within 30 s.
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        try:
+            await self._working.__aexit__(kind, error, traceback)
+        finally:
+            for request in list(self._by_data.values()):
+                self._abandon(request)
+            # A quote in flight cannot be interrupted; the kernel ends it within 30 s.
+            self._thread.shutdown(wait=False, cancel_futures=True)
 
     @property
     def waiting(self) -> int:

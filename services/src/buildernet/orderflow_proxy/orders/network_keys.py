@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Names the network's other implementations give to orders: the unique key and the bundle uuid.
 
-The node itself tells duplicates apart by `compute_order_key`; these let its records be matched with
-those of the Go proxy and of the builder. Nothing here changes what it is given: the Go proxy sorts
-the caller's lists while it hashes them, and so forwards them sorted.
+No service calls them: the node tells duplicates apart by `compute_order_key`, which covers what
+these leave out (version, refund identity), and the API and the archive name a bundle by its hash.
+They are kept, and held against the published vectors, for whoever has to find an order of our
+archive in the records of a Go proxy or of a builder: they name it by these alone. Nothing here
+changes what it is given: the Go proxy sorts the caller's lists while it hashes them, and so
+forwards them sorted.
 
 Reference: docs/protocols/orderflow-orders.md, "Names of the network".
 """

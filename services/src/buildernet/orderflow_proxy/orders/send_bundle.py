@@ -67,6 +67,8 @@ def _validate(bundle: Bundle, request: OrderRequest) -> None:
         raise OrderRuleError("version field should be set")
     if bundle.version == V1:
         _validate_v1(bundle)
+    if not bundle.transactions and bundle.replacement_uuid is None:
+        raise OrderRuleError("bundle with no txs")
 
 
 def _validate_v1(bundle: Bundle) -> None:

@@ -65,7 +65,7 @@ def parse_send_mev_bundle(
     walk = _Walk(transactions, request)
     bundle, bundle_hash = walk.read(wire, depth=0)
     uuid = read_uuid(wire.replacement_uuid, name="replacementUuid")
-    if not bundle.body and uuid is None:
+    if not walk.transactions and (bundle.body or uuid is None):
         raise OrderRuleError("bundle with no txs")
     if request.by_user:
         nonce = None if uuid is None else request.received_at_us
