@@ -6,6 +6,7 @@ Reference: docs/protocols/orderflow-hub.md, sections "Registration" and "Proof o
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,12 @@ SIGNATURE_HEADER: Final = "X-BuilderNet-Signature"
 
 MAX_SIGNATURE_BYTES: Final = 1024
 """RSA with 8192 bits."""
+
+_CHAIN: Final = re.compile(
+    r"[ \t\r\n]*(?:-----BEGIN CERTIFICATE-----[A-Za-z0-9+/= \t\r\n]+"
+    r"-----END CERTIFICATE-----[ \t\r\n]*)+"
+)
+"""Nothing beside the certificates: the text goes to every node of the network as it is."""
 
 _EXPIRY_BYTES: Final = 8
 _TAG_BYTES: Final = 32
@@ -87,8 +94,8 @@ def parse_certificates(text: str) -> tuple[x509.Certificate, ...]:
     if len(data) > MAX_CERTIFICATE_BYTES:
         raise BadRequestError(f"tls_cert is larger than {MAX_CERTIFICATE_BYTES} bytes")
     try:
-        if b"PRIVATE KEY" in data:
-            raise ValueError("it holds a private key")
+        if _CHAIN.fullmatch(text) is None:
+            raise ValueError("it holds something else than certificates")
         chain = tuple(x509.load_pem_x509_certificates(data))
         chain[0].public_key()
     except (ValueError, UnsupportedAlgorithm) as exc:
