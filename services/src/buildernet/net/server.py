@@ -25,6 +25,7 @@ from buildernet.net.health import READINESS, STOPPING, Readiness, livez, readyz
 from buildernet.net.limits import ServerLimits
 from buildernet.net.metrics import METRICS, HttpMetrics, metrics
 from buildernet.net.middleware import GUARD, LIMITS, deadline, errors_as_json, observe
+from buildernet.net.open_files import raise_limit
 
 _log = logging.getLogger(__name__)
 
@@ -157,6 +158,7 @@ async def serve_sites(sites: Sequence[Site]) -> None:
     Raises:
         ListenError: One of the addresses is in use or not ours.
     """
+    raise_limit()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
