@@ -21,7 +21,11 @@ PACKAGES: Final = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.p
 CONFIGURED: Final = [
     name for name in PACKAGES if name != "base" and (PACKAGE / name / "config.py").exists()
 ]
-UNIT_FOLDERS: Final = [ROOT / "services/systemd", ROOT / "layers/meta-buildernet/files"]
+UNIT_FOLDERS: Final = [
+    ROOT / "services/systemd",
+    ROOT / "services/host",
+    ROOT / "layers/meta-buildernet/files",
+]
 LINK: Final = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 
 
