@@ -172,12 +172,12 @@ class FakeSocket:
 )
 def test_the_own_address_is_found_over_what_there_is(monkeypatch, ways, found):
     monkeypatch.setattr(FakeSocket, "ways", ways)
-    monkeypatch.setattr(registration.socket, "socket", FakeSocket)
+    monkeypatch.setattr(socket, "socket", FakeSocket)
     assert registration.find_own_address() == found
 
 
 def test_without_a_way_out_it_is_said(monkeypatch):
-    monkeypatch.setattr(registration.socket, "socket", FakeSocket)
+    monkeypatch.setattr(socket, "socket", FakeSocket)
     with pytest.raises(RegistrationError, match="INET: Network is unreachable, INET6"):
         registration.find_own_address()
 
