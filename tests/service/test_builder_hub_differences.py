@@ -8,6 +8,7 @@ import pytest
 from buildernet.builder_hub.errors import UnavailableError
 from tests.support.builder_hub import (
     API,
+    IP,
     MEASUREMENT,
     REGISTERS,
     RunningHub,
@@ -222,6 +223,37 @@ async def test_reference_leniency_is_there_for_who_asks(sqlite_database: str) ->
         for text in ("\0", "a\0b", "x" * 65537, "\u00e9", ["a"]):
             body = {"tls_cert": text}
             await hub.send("/register_credentials/instance", body, status=400)
+
+
+async def test_walk_through_of_the_reference_with_every_opt_out(sqlite_database: str) -> None:
+    config = make_config(
+        dangerously_lenient_as_reference=True,
+        dangerously_accept_unproved_registrations=True,
+        dangerously_accept_unattested_measurements=True,
+    )
+    headers = instance_headers(kind="test", registers={})
+    async with running_hub(sqlite_database, config, migrated=True) as hub:
+        image = {"measurement_id": "test1", "attestation_type": "test", "measurements": {}}
+        await hub.post("/measurements", image)
+        await hub.post("/measurements/activation/test1", {"enabled": True})
+        builder = {"name": "test_builder", "ip_address": IP, "network": "production"}
+        await hub.post("/builders", builder)
+        await hub.post("/builders/activation/test_builder", {"enabled": True}, status=400)
+        await hub.post("/builders/configuration/test_builder", {"rbuilder": {}})
+        await hub.post("/builders/activation/test_builder", {"enabled": True})
+        assert await hub.get("/builders/configuration/test_builder/active") == {"rbuilder": {}}
+        assert await hub.get("/builders/configuration/test_builder/full") == {}
+        assert await hub.ask("/configuration", headers=headers) == {}
+        registered = {"tls_cert": "abcdef1234567890", "ecdsa_pubkey_address": f"0x{'ab' * 20}"}
+        for service in ("rbuilder", "orderflow_proxy"):
+            path = f"/register_credentials/{service}"
+            await hub.send(path, {**registered, "region": "US East (Ohio)"}, headers=headers)
+        await hub.send("/register_credentials/rbuilder", {}, headers=headers, status=400)
+        listed = await hub.ask("/builders", headers=headers)
+        assert listed[0]["rbuilder"] == {**registered, "region": "US East (Ohio)"}
+        for path in INTERNAL:
+            async with hub.instance.get(path) as answer:
+                assert await answer.json() == listed
 
 
 async def test_leniency_about_certificates_is_none_about_proofs(sqlite_database: str) -> None:

@@ -109,6 +109,7 @@ class BasicAuth:
             return None
         fingerprint = self._fingerprint(*credentials)
         if not self._is_known(fingerprint):
+            self.require_heard(address)  # at once, and again after others had their turn
             async with self._turns:  # requests behind the first right one find it known
                 if not self._is_known(fingerprint):
                     self.require_heard(address)
