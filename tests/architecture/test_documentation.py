@@ -29,7 +29,11 @@ PAGES: Final = {
     "orderflow_proxy.sender_config": "orderflow-sender",
 }
 """Where settings stand that are not on their package's page."""
-UNIT_FOLDERS: Final = [ROOT / "services/systemd", ROOT / "layers/meta-buildernet/files"]
+UNIT_FOLDERS: Final = [
+    ROOT / "services/systemd",
+    ROOT / "services/host",
+    ROOT / "layers/meta-buildernet/files",
+]
 LINK: Final = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 
 

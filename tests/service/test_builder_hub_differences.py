@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from buildernet.builder_hub.errors import UnavailableError
 from tests.support.builder_hub import (
     API,
+    IP,
     MEASUREMENT,
     REGISTERS,
     RunningHub,
@@ -70,12 +72,37 @@ async def test_instance_cannot_drain_the_hub(ready: RunningHub) -> None:
         assert answer.status == 200
 
 
-async def test_drain_turns_readiness_off_and_on(ready: RunningHub) -> None:
+async def test_drain_turns_readiness_off_and_on_and_is_audited(ready: RunningHub) -> None:
     for path, status in (("/drain", 503), ("/undrain", 200)):
-        async with ready.instance.get(path) as answer:
-            assert answer.status == 200
+        for _ in range(2):
+            async with ready.instance.get(path) as answer:
+                assert answer.status == 200
         async with ready.instance.get("/readyz") as answer:
             assert answer.status == status
+    audit = await ready.get("/audit?subject=hub")
+    assert [entry["action"] for entry in audit] == ["undrained", "drained"]
+    assert {(entry["actor"], entry["address"]) for entry in audit} == {("operator", "127.0.0.1")}
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "same-origin"])
+async def test_page_in_a_browser_cannot_drain_the_hub(ready: RunningHub, site: str) -> None:
+    for path in ("/drain", "/undrain"):
+        async with ready.instance.get(path, headers={"Sec-Fetch-Site": site}) as answer:
+            assert answer.status == 403
+    async with ready.instance.get("/readyz") as answer:
+        assert answer.status == 200
+    async with ready.instance.get("/drain", headers={"Sec-Fetch-Site": "none"}) as answer:
+        assert answer.status == 200  # typed into a browser
+
+
+async def test_drain_does_not_need_the_database(ready: RunningHub) -> None:
+    def refuse() -> None:
+        raise UnavailableError("the database does not answer")
+
+    ready.hub.database.transaction = refuse  # type: ignore[method-assign,assignment]
+    async with ready.instance.get("/drain") as answer:
+        assert answer.status == 200
+    assert ready.hub.drain.is_drained
 
 
 @pytest.mark.parametrize(
@@ -156,4 +183,99 @@ async def test_duplicates_and_unknown_names_have_statuses_of_their_own(ready: Ru
     for path in ("/builders/none", "/measurements/none", "/registrations/7"):
         await ready.delete(path, status=404)
     await ready.get("/builders/configuration/none/active", status=404)
-    await ready.get("/builders/configuration/alpha/full", status=404)
+    builder["name"] = "bare"
+    await ready.post("/builders", builder)
+    await ready.get("/builders/configuration/bare/full", status=404)
+
+
+async def test_what_is_as_the_reference_does_it(ready: RunningHub) -> None:
+    assert await ready.get("/builders/configuration/alpha/full") == {}  # no secrets yet
+    await ready.post("/builders/activation/alpha", {})  # the zero value: false
+    assert not (await ready.get("/builders/alpha"))["is_active"]
+    await ready.post("/builders/activation/alpha", {"enabled": "no"}, status=400)
+
+
+async def test_region_is_free_text(ready: RunningHub) -> None:
+    node = SimulatedNode()
+    challenge = await ready.ask("/register_credentials/instance/challenge")
+    body = {**node.prove_certificate(challenge["challenge"]), "region": "US East (Ohio)"}
+    await ready.send("/register_credentials/instance", body)
+    (entry,) = await ready.ask("/builders")
+    assert entry["instance"]["region"] == "US East (Ohio)"
+    for region in ("a\nb", "x" * 65, 1):
+        await ready.send("/register_credentials/instance", {**body, "region": region}, status=400)
+
+
+async def test_reference_leniency_is_there_for_who_asks(sqlite_database: str) -> None:
+    config = make_config(
+        dangerously_lenient_as_reference=True, dangerously_accept_unproved_registrations=True
+    )
+    async with running_hub(sqlite_database, config, migrated=True) as hub:
+        await hub.add_measurement()
+        await hub.add_builder()
+        for path in INTERNAL:
+            async with hub.instance.get(path) as answer:
+                assert answer.status == 200
+        await hub.send("/register_credentials/instance", {"tls_cert": "abcdef1234567890"})
+        (entry,) = await hub.ask("/builders")
+        assert entry["instance"] == {"tls_cert": "abcdef1234567890"}
+        assert not (await hub.get("/registrations"))[0]["is_proved"]
+        for text in ("\0", "a\0b", "x" * 65537, "\u00e9", ["a"]):
+            body = {"tls_cert": text}
+            await hub.send("/register_credentials/instance", body, status=400)
+
+
+async def test_walk_through_of_the_reference_with_every_opt_out(sqlite_database: str) -> None:
+    config = make_config(
+        dangerously_lenient_as_reference=True,
+        dangerously_accept_unproved_registrations=True,
+        dangerously_accept_unattested_measurements=True,
+    )
+    headers = instance_headers(kind="test", registers={})
+    async with running_hub(sqlite_database, config, migrated=True) as hub:
+        image = {"measurement_id": "test1", "attestation_type": "test", "measurements": {}}
+        await hub.post("/measurements", image)
+        await hub.post("/measurements/activation/test1", {"enabled": True})
+        builder = {"name": "test_builder", "ip_address": IP, "network": "production"}
+        await hub.post("/builders", builder)
+        await hub.post("/builders/activation/test_builder", {"enabled": True}, status=400)
+        await hub.post("/builders/configuration/test_builder", {"rbuilder": {}})
+        await hub.post("/builders/activation/test_builder", {"enabled": True})
+        assert await hub.get("/builders/configuration/test_builder/active") == {"rbuilder": {}}
+        assert await hub.get("/builders/configuration/test_builder/full") == {}
+        assert await hub.ask("/configuration", headers=headers) == {}
+        registered = {"tls_cert": "abcdef1234567890", "ecdsa_pubkey_address": f"0x{'ab' * 20}"}
+        for service in ("rbuilder", "orderflow_proxy"):
+            path = f"/register_credentials/{service}"
+            await hub.send(path, {**registered, "region": "US East (Ohio)"}, headers=headers)
+        await hub.send("/register_credentials/rbuilder", {}, headers=headers, status=400)
+        listed = await hub.ask("/builders", headers=headers)
+        assert listed[0]["rbuilder"] == {**registered, "region": "US East (Ohio)"}
+        for path in INTERNAL:
+            async with hub.instance.get(path) as answer:
+                assert await answer.json() == listed
+
+
+async def test_leniency_about_certificates_is_none_about_proofs(sqlite_database: str) -> None:
+    config = make_config(dangerously_lenient_as_reference=True)
+    async with running_hub(sqlite_database, config, migrated=True) as hub:
+        await hub.add_measurement()
+        await hub.add_builder()
+        await hub.send("/register_credentials/instance", {"tls_cert": "abcdef"}, status=422)
+
+
+async def test_every_read_of_a_document_is_audited(ready: RunningHub) -> None:
+    for what in ("active", "history", "full"):
+        await ready.get(f"/builders/configuration/alpha/{what}")
+    actions = [entry["action"] for entry in await ready.get("/audit?subject=alpha")]
+    assert actions[:3] == ["secrets_read", "configurations_read", "configuration_read"]
+
+
+async def test_what_the_reference_takes_and_this_does_not(ready: RunningHub) -> None:
+    await ready.post("/builders/secrets/alpha", [1], status=400)  # an object there as well
+    builder = {"name": "Builder one", "ip_address": "7.7.7.7", "network": "production"}
+    await ready.post("/builders", builder, status=400)
+    answer = await ready.send("/register_credentials/instance", b"{", status=400)
+    assert sorted(answer) == ["code", "message"]
+    async with ready.admin.get("/", headers={"Authorization": ""}) as refused:
+        assert refused.status == 401

@@ -107,3 +107,26 @@ async def test_further_rows_are_one_link_away(sqlite_hub: RunningHub) -> None:
             found = re.findall(r'href="(\?[^"]+limit=2[^"]*|\?limit=2[^"]+)" rel="next"', html)
             link = unescape(found[0]) if found else ""
         assert all(f"row{number}" in seen for number in range(3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=x", b"--x\r\n\r\n"),
+        ("text/plain", b"token=x"),
+        ("application/x-www-form-urlencoded; charset=none", b"token=x"),
+        ("application/x-www-form-urlencoded", b"token=\xff"),
+        ("application/x-www-form-urlencoded", b"token=%ff"),
+        ("application/x-www-form-urlencoded", b"a=1&" * 20),
+        ("application/x-www-form-urlencoded", b"a=" + b"1" * 2000),
+        ("application/x-www-form-urlencoded", b""),
+    ],
+)
+async def test_malformed_form_is_refused(sqlite_hub: RunningHub, kind: str, body: bytes) -> None:
+    await sqlite_hub.add_builder()
+    headers = {"Content-Type": kind}
+    async with sqlite_hub.admin.post(
+        "/builders/alpha/activation", data=body, headers=headers
+    ) as answer:
+        assert answer.status in (400, 403, 413)

@@ -6,10 +6,12 @@ import http.client
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -128,7 +130,8 @@ def test_trial_needs_nothing_and_keeps_what_it_was_told(
     assert hub.ask(hub.ports[3], "GET", "/readyz")[0] == 200
     assert b"builder_hub_http_requests_total" in hub.ask(hub.ports[2], "GET", "/metrics")[1]
     assert hub.stop() == 0
-    assert (tmp_path / "builder-hub.keys").stat().st_mode & 0o777 == 0o600
+    for name in ("builder-hub.keys", "builder-hub.sqlite"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
     assert b"s3cret" not in (tmp_path / "builder-hub.sqlite").read_bytes()
     again = launch(DISABLE_ADMIN_AUTH="true")
     status, document = again.admin("GET", "/builders/configuration/a/full")
@@ -171,12 +174,16 @@ def test_schema_and_keys_are_commands_of_their_own(run: Run, tmp_path: Path) -> 
     assert run("migrate", "--config", "hub.toml")[1].startswith(f"schema {newest()}, as before\n")
     _, said = run("rotate-secrets", "--config", "hub.toml")
     assert said.startswith("0 documents encrypted anew\n")
+    with closing(sqlite3.connect(tmp_path / "x.sqlite")) as database:
+        (row,) = database.execute("SELECT actor, action, detail FROM audit").fetchall()
+    assert row == ("builder-hub rotate-secrets", "secrets_rotated", '{"documents": 0}')
 
 
 def test_password_and_key_are_made_by_the_command(run: Run) -> None:
     _, made = run("hash-password", "--rounds", "4", stdin="correct horse\n")
     assert bcrypt.checkpw(b"correct horse", made.strip().encode())
     assert run("hash-password", stdin="x" * 73)[0] == 2
+    assert run("hash-password", stdin="")[0] == 2
     assert run("new-key", "2026")[1].startswith("2026 ")
     assert run("new-key", "no good")[0] == 1
 
@@ -188,15 +195,65 @@ def test_password_and_key_are_made_by_the_command(run: Run) -> None:
         (["--postgres-dsn", "mysql://b/c"], "unknown kind of database"),
         (["--admin-basic-password-bcrypt", "s3cret"], "bcrypt"),
         (["--drain-seconds", "x"], "whole number"),
-        (["--postgres-dsn", "postgres://a@/b?host=/nowhere"], "does not answer"),
+        (["--postgres-dsn", "postgres://a@/b?host=/nowhere"], "is the server running"),
         (["--postgres-dsn", "postgres://a:s3cret@b/c"], "list of processes"),
         (["--postgres-dsn", "postgres://a@b/c?password=s3cret"], "database_url_file"),
+        (["--metrics-addr", "nowhere"], "nowhere"),
+        (["--postgres-dsn", "postgres://a@127.0.0.1:1/b"], "127.0.0.1:1/b"),
+        (["--postgres-dsn", "sqlite:///missing/x.sqlite"], "make the folder missing"),
+        (["--postgres-dsn", "sqlite:////etc/hostname"], "no SQLite file"),
+        (["--postgres-dsn", "sqlite:////etc"], "Is a directory"),
     ],
 )
 def test_unusable_setting_is_said_without_secrets(
-    run: Run, arguments: list[str], text: str
+    run: Run, arguments: list[str], text: str, tmp_path: Path
 ) -> None:
     code, said = run(*arguments)
     assert code in (1, 2)
     assert text in said
     assert "s3cret" not in said
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []  # nothing is made before the settings are known
+
+
+def test_file_that_is_no_database_is_left_alone(run: Run, tmp_path: Path) -> None:
+    for text in ("notes", "SQLite format 3\0 and then something else" * 100):
+        (tmp_path / "notes").write_text(text)
+        code, said = run("migrate", "--postgres-dsn", "sqlite:///notes")
+        assert (code, "Traceback" in said) == (1, False), said
+        assert "cannot use the database" in said
+        assert (tmp_path / "notes").read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("user", "name", "text"),
+    [
+        ("nobody-here", None, "nobody-here"),
+        (None, "none", "createdb"),
+        ("stranger", None, "permission denied"),
+    ],
+)
+def test_wrong_role_or_database_is_one_line(
+    postgres: Postgres, run: Run, user: str | None, name: str | None, text: str
+) -> None:
+    made = postgres.create()
+    if user == "stranger":
+        asyncio.run(postgres.run("CREATE ROLE stranger LOGIN"))
+    url = postgres.url(name or made)
+    if user is not None:
+        url = url.replace("postgres://hub@", f"postgres://{user}:s3cret@")
+    code, said = run("migrate", "--postgres-dsn", url)
+    assert (code, "Traceback" in said, "s3cret" in said) == (1, False, False), said
+    assert text in said
+    assert len(said.splitlines()) <= 3, said
+
+
+def test_a_person_is_asked_twice_without_echo(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter(["correct horse", "correct horse", "one", "other"])
+    terminal = type("Terminal", (StringIO,), {"isatty": lambda _self: True})
+    monkeypatch.setitem(globals(), "StringIO", terminal)
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: next(answers))
+    _, made = run("hash-password", "--rounds", "4")
+    assert bcrypt.checkpw(b"correct horse", made.strip().encode())
+    code, said = run("hash-password")
+    assert (code, "differ" in said) == (2, True)

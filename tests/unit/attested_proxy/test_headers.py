@@ -41,6 +41,8 @@ def test_hop_by_hop_and_what_connection_names_stay_here() -> None:
         "X_Flashbots_Measurement",
         "X-Flashbots-Attestation-Type",
         "x-flashbots_attestation-type",
+        "X-BuilderNet-Proxy-Secret",
+        "x_buildernet_proxy_secret",
     ],
 )
 def test_nobody_else_says_what_is_measured(name: str) -> None:

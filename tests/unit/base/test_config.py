@@ -113,7 +113,6 @@ def test_a_value_of_another_type_is_refused(load, text, expected, got):
         ("T_GENERAL_ENTRIES", "many"),
         ("T_GENERAL_ENTRIES", "9" * 5000),
         ("T_GENERAL_VERBOSE", "yes"),
-        ("T_WORDS", "a,b"),
         ("T_NOTHING", "x"),
     ],
 )
@@ -204,3 +203,31 @@ def test_the_shipped_default_file_names_every_key_with_its_default():
         for value in [getattr(general, name)]
     }
     assert config.load(SystemApiConfig, path=path) == SystemApiConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [(text, True) for text in ("1", "t", "T", "true", "True", "TRUE")]
+    + [(text, False) for text in ("0", "f", "F", "false", "False", "FALSE")],
+)
+def test_a_boolean_is_what_go_takes(text, value):
+    environment = {"T_GENERAL_VERBOSE": text}
+    assert config.load(Settings, prefix="T_", environment=environment).general.verbose is value
+
+
+@pytest.mark.parametrize("text", ["", "yes", "on", "tRUE", "2"])
+def test_anything_else_is_no_boolean(text):
+    with pytest.raises(ConfigError, match="T_GENERAL_VERBOSE: expected true or false"):
+        config.load(Settings, prefix="T_", environment={"T_GENERAL_VERBOSE": text})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("a", ("a",)), ("a, b,,c ", ("a", "b", "c")), ("", ())]
+)
+def test_the_environment_gives_a_list_with_commas(text, words):
+    assert config.load(Settings, prefix="T_", environment={"T_WORDS": text}).words == words
+
+
+def test_a_list_of_tables_is_only_in_the_file():
+    with pytest.raises(ConfigError, match="T_PEER"):
+        config.load(Settings, prefix="T_", environment={"T_PEER": "x"})

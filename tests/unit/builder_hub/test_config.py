@@ -8,7 +8,7 @@ from buildernet.base import config
 from buildernet.base.errors import BuildernetError, ConfigError, UsageError
 from buildernet.base.flags import add_flags
 from buildernet.builder_hub.config import AttestationConfig, HubConfig
-from buildernet.builder_hub.flags import ENVIRONMENT_PREFIX, FLAGS, settings
+from buildernet.builder_hub.flags import ENVIRONMENT_PREFIX, FLAGS, STORES, settings
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -62,11 +62,31 @@ def test_own_names_work_and_flags_win() -> None:
 def test_secret_store_that_is_not_here_is_not_ignored(name: str) -> None:
     with pytest.raises(UsageError, match=name):
         load([], {name: "true"})
-    load([], {name: ""})
+    load([], {name: "", "VAULT_ADDR": "http://localhost:8200"})  # no store without the first
+
+
+@pytest.mark.parametrize("flag", [name for flag in STORES for name in flag.names])
+def test_flag_of_another_store_is_answered_with_a_hint(flag: str) -> None:
+    with pytest.raises(UsageError, match=flag) as error:
+        load([f"{flag}=true"], {})
+    assert "secrets-key-file" in (error.value.hint or "")
+    load([f"{flag}=true", "--mock-secrets"], {})
+
+
+def test_lists_can_be_set_by_the_environment() -> None:
+    loaded = load(
+        [],
+        {
+            "BUILDER_HUB_ATTESTATION_TRUSTED_PROXIES": "10.0.0.7, 10.1.0.0/16",
+            "BUILDER_HUB_ATTESTATION_EXTRA_SERVICES": "a,b",
+        },
+    )
+    assert loaded.attestation.trusted_proxies == ("10.0.0.7", "10.1.0.0/16")
+    assert loaded.attestation.extra_services == ("a", "b")
 
 
 def test_boolean_is_one() -> None:
-    with pytest.raises(UsageError, match="disable-admin-auth"):
+    with pytest.raises(ConfigError, match="disable-admin-auth or DISABLE_ADMIN_AUTH"):
         load([], {"DISABLE_ADMIN_AUTH": "maybe"})
 
 

@@ -70,6 +70,14 @@ def test_chain_is_taken_leaf_first_and_nothing_else() -> None:
         NODE.pem * 9,
         NODE.pem + "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n",
         "x" * 70_000,
+        "# of alpha\n" + NODE.pem,
+        NODE.pem + "<script>alert(1)</script>",
+        NODE.pem + "\0",
+        NODE.pem + "\0" + other.pem,
+        NODE.pem + "text between\n" + other.pem,
+        NODE.pem.replace("\n", "\n\0\n", 1),
+        NODE.pem + "\ud800",
+        NODE.pem.replace("CERTIFICATE", "TRUSTED CERTIFICATE"),
     ):
         with pytest.raises(BadRequestError, match="tls_cert"):
             parse_certificates(text)

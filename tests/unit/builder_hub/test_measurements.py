@@ -60,6 +60,19 @@ def test_missing_or_other_register_does_not_fit(registers: dict[str, str]) -> No
         match_claim(measurements, claim, unsafe=False)
 
 
+@pytest.mark.parametrize(
+    "number", ["000099", "0000", "02", "5", "24", "\u00b2", "-1", "1" * 40, ""]
+)
+def test_register_of_no_known_number_fits_nothing(number: str) -> None:
+    posted = {**MEASUREMENT, "measurements": {"2": RTMR1}}
+    measurements = parse_posted(json.dumps(posted).encode(), unsafe=False)
+    claim = parse_claim("dcap-tdx", json.dumps({number: RTMR1}))
+    with pytest.raises(InstanceRefusedError, match="no active measurement fits"):
+        match_claim(measurements, claim, unsafe=False)
+    beside = parse_claim("dcap-tdx", json.dumps({**REGISTERS, number: RTMR1}))
+    assert match_claim(measurements, beside, unsafe=False).name == "image-1"
+
+
 def test_nothing_fits_no_measurement() -> None:
     claim = parse_claim("dcap-tdx", json.dumps(REGISTERS))
     with pytest.raises(InstanceRefusedError):

@@ -27,8 +27,14 @@ EMPTY = b"HTTP/1.0 204 \r\n\r\n"
 WHOLE = {
     PLAIN: (Answer(200, b"hello"), True),
     CHUNKED: (Answer(503, b"hello"), False),
-    CONTINUED: (Answer(200, b"hello", "7"), True),
-    EMPTY: (Answer(204, b"", ""), False),
+    CONTINUED: (
+        Answer(
+            200,
+            b"hello",
+        ),
+        True,
+    ),
+    EMPTY: (Answer(204, b""), False),
 }
 
 

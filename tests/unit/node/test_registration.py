@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What a node sends to the hub, and that evidence and proofs in it are about the node itself."""
 
+import socket
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -127,6 +129,84 @@ def test_own_measurements_stay_the_same_file(config, hub):
     assert (config.certificate_dir / "measurements.json").stat().st_mtime_ns == before.st_mtime_ns
 
 
+@pytest.mark.parametrize(
+    ("setting", "sent"),
+    [
+        ("2001:DB8::1", "2001:db8::1"),
+        ("2001:0db8:0:0::1", "2001:db8::1"),
+        ("::FFFF:1.2.3.4", "1.2.3.4"),
+    ],
+)
+def test_the_address_is_sent_as_the_hub_writes_it(config, hub, setting, sent):
+    registration.register(replace(config, ip_address=setting))
+    assert hub.posted["tee_attestation"]["ip_address"] == sent
+
+
+class FakeSocket:
+    """Knows the way over some families only."""
+
+    ways: ClassVar[dict[int, str]] = {}
+
+    def __init__(self, family: int, _kind: int) -> None:
+        self.family = family
+
+    def __enter__(self) -> "FakeSocket":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def connect(self, _address: tuple[str, int]) -> None:
+        if self.family not in self.ways:
+            raise OSError(101, "Network is unreachable")
+
+    def getsockname(self) -> tuple[str, int]:
+        return self.ways[self.family], 1
+
+
+@pytest.mark.parametrize(
+    ("ways", "found"),
+    [
+        ({socket.AF_INET: "10.0.0.1", socket.AF_INET6: "2001:db8::2"}, "10.0.0.1"),
+        ({socket.AF_INET6: "2001:db8::2"}, "2001:db8::2"),
+    ],
+)
+def test_the_own_address_is_found_over_what_there_is(monkeypatch, ways, found):
+    monkeypatch.setattr(FakeSocket, "ways", ways)
+    monkeypatch.setattr(socket, "socket", FakeSocket)
+    assert registration.find_own_address() == found
+
+
+def test_without_a_way_out_it_is_said(monkeypatch):
+    monkeypatch.setattr(socket, "socket", FakeSocket)
+    with pytest.raises(RegistrationError, match="INET: Network is unreachable, INET6"):
+        registration.find_own_address()
+
+
+def test_what_is_registered_is_what_was_checked(config, hub, certificate, monkeypatch):
+    def read_and_replace(cert: Path, key: Path) -> str:
+        both = key.read_text() + cert.read_text()
+        cert.write_text("a rotation began")
+        key.write_text("meanwhile")
+        return both
+
+    monkeypatch.setattr(registration, "read_pair", read_and_replace)
+    registration.register(config)
+    posted = hub.posted["instance"]
+    assert posted["tls_cert"] == certificate.public_bytes(Encoding.PEM).decode()
+    proof = bytes.fromhex(posted["tls_cert_signature"][2:])
+    verify_possession(certificate, proof, challenge=CHALLENGE)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+)
+def test_a_pair_that_cannot_be_read_is_our_error(config, hub, monkeypatch, text):
+    monkeypatch.setattr(registration, "read_pair", lambda *_: text)
+    with pytest.raises(RegistrationError, match="cannot be read"):
+        registration.register(config)
+    assert hub.posted == {}
+
+
 @pytest.mark.parametrize("text", ["", "0x12", "zz" * 20, "0x" + "ab" * 21])
 def test_without_an_address_nothing_is_registered(config, hub, text):
     (config.certificate_dir / "address").write_text(text)
@@ -143,7 +223,8 @@ def test_a_machine_without_a_tee_is_told_so(config, hub, monkeypatch):
 
 
 def test_a_wrong_setting_is_refused():
-    with pytest.raises(ConfigError, match="ip_address"):
-        RegistrationConfig(ip_address="nowhere")
+    for address in ("nowhere", "fe80::1%eth0", "1.2.3.4/32"):
+        with pytest.raises(ConfigError, match="ip_address"):
+            RegistrationConfig(ip_address=address)
     with pytest.raises(ConfigError, match="interval_s"):
         RegistrationConfig(interval_s=0)

@@ -27,6 +27,7 @@ from buildernet.base.background import keeping
 from buildernet.base.errors import ConfigError
 from buildernet.net.limits import ServerLimits
 from buildernet.net.metrics import METRICS
+from buildernet.net.proxy_secret import read_proxy_secret
 from buildernet.net.server import Front, bare_application, new_application
 
 if TYPE_CHECKING:
@@ -50,7 +51,11 @@ class Deployment:
 def build_server(
     config: ServerConfig, *, judge: Judge, issuer: Issuer | None, certificate: NodeCertificate
 ) -> Deployment:
-    """Return the server; nothing is opened before it is served."""
+    """Return the server; nothing is opened before it is served.
+
+    Raises:
+        ConfigError: The secret for the target cannot be used.
+    """
     app, health = _applications(config.limits)
     workers = Workers("evidence")
     listener = AttestedListener(
@@ -81,6 +86,8 @@ def build_server(
     if config.target_addr:
         target = Target.parse(config.target_addr, default_scheme="http")
         limits = config.limits
+        path = config.target_secret_file
+        secret = "" if path is None else read_proxy_secret(path)
 
         def plain() -> Upstream:
             tls = ssl.create_default_context() if target.url.scheme == "https" else None
@@ -88,7 +95,7 @@ def build_server(
                 target, limit=limits.max_connections, idle_s=limits.idle_timeout_s, tls=tls
             )
 
-        _forward(app, target, plain, limits, peer_sends_requests=True)
+        _forward(app, target, plain, limits, peer_sends_requests=True, secret=secret)
     return Deployment(app, health, listener.front)
 
 
@@ -166,6 +173,7 @@ def _forward(
     limits: Limits,
     *,
     peer_sends_requests: bool,
+    secret: str = "",
 ) -> None:
     """Let an application forward whatever it has no other handler for."""
     handlers: list[Handler] = []
@@ -179,6 +187,7 @@ def _forward(
             max_body_bytes=limits.max_body_bytes,
             timeout_s=limits.request_timeout_s,
             peer_sends_requests=peer_sends_requests,
+            secret=secret,
         )
         handlers.append(forwarder.handle)
         yield

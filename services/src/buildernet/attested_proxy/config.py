@@ -153,6 +153,8 @@ class ServerConfig:
     """Where health and metrics are served in plain HTTP; empty for nowhere."""
     target_addr: str = ""
     """URL that requests go to; a bare HOST:PORT means http."""
+    target_secret_file: Path | None = None
+    """Secret to show the target, so that it believes what we say about clients."""
     server_attestation_type: str = AUTO
     tls_certificate_path: Path | None = None
     tls_private_key_path: Path | None = None

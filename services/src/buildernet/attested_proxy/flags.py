@@ -82,6 +82,7 @@ _LISTEN: Final = (
 SERVER: Final = (
     *_LISTEN,
     Flag(("--target-addr",), "target_addr", "where requests go", ("TARGET_ADDR",)),
+    Flag(("--target-secret-file",), "target_secret_file", "secret to show it in a header"),
     Flag(
         ("--server-attestation-type",),
         "server_attestation_type",

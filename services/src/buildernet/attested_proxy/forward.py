@@ -3,7 +3,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import aiohttp
@@ -16,7 +16,7 @@ from buildernet.attested_proxy.errors import (
     UpstreamTimeoutError,
 )
 from buildernet.attested_proxy.evidence import Peer
-from buildernet.attested_proxy.headers import add_peer, add_sender, forwardable
+from buildernet.attested_proxy.headers import add_peer, add_secret, add_sender, forwardable
 from buildernet.attested_proxy.upstream import Upstream
 from buildernet.net.errors import ExchangeError
 from buildernet.net.exchange import Answer, Outgoing
@@ -42,6 +42,8 @@ class Forwarder:
     """For one request with both bodies."""
     peer_sends_requests: bool
     """True in a server, whose clients are attested; False in a client."""
+    secret: str = field(default="", repr=False)
+    """Shown to the target in a header; empty for none."""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Forward one request.
@@ -52,6 +54,7 @@ class Forwarder:
         headers = forwardable(request.headers, drop=_HOST)
         headers["Host"] = self.host
         add_sender(headers, request.remote or "unknown")
+        add_secret(headers, self.secret)
         if self.peer_sends_requests:
             add_peer(headers, peer_of(request))
         if not request.raw_path.startswith("/"):

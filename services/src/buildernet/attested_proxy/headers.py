@@ -11,6 +11,7 @@ from typing import Final
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from buildernet.attested_proxy.evidence import Peer
+from buildernet.net.proxy_secret import HEADER
 
 ATTESTATION_TYPE: Final = "X-Flashbots-Attestation-Type"
 MEASUREMENT: Final = "X-Flashbots-Measurement"
@@ -34,7 +35,7 @@ _HOP_BY_HOP: Final = frozenset(
 )
 """Each side speaks its own connection; `Expect` is answered here, before the body is taken."""
 
-_OURS: Final = frozenset({ATTESTATION_TYPE.lower(), MEASUREMENT.lower()})
+_OURS: Final = frozenset({ATTESTATION_TYPE.lower(), MEASUREMENT.lower(), HEADER.lower()})
 """Only a proxy may say these; whoever sends them in is not believed."""
 
 _NEVER: Final = _HOP_BY_HOP | _OURS
@@ -63,6 +64,12 @@ def add_peer(headers: "CIMultiDict[str]", peer: Peer) -> None:
         headers[ATTESTATION_TYPE] = peer.attestation_type
     if peer.registers is not None:
         headers[MEASUREMENT] = render_registers(peer)
+
+
+def add_secret(headers: "CIMultiDict[str]", secret: str) -> None:
+    """Show the target that it is we who say the rest; without a secret nothing is added."""
+    if secret:
+        headers[HEADER] = secret
 
 
 def add_sender(headers: "CIMultiDict[str]", address: str) -> None:

@@ -21,11 +21,10 @@ from typing import Any, Final, TypeVar
 
 from buildernet.base.bounded_file import read_file
 from buildernet.base.errors import ConfigError
+from buildernet.base.flags import parse_boolean
 
 MAX_CONFIG_BYTES: Final = 256 * 1024
 """Far above what a person writes; a device or a log given by mistake stops here."""
-
-_BOOLEANS: Final = {"true": True, "false": False}
 
 # A parsed TOML value has no narrower type than Any until it is checked below.
 _Table = Mapping[str, Any]
@@ -156,9 +155,7 @@ def _from_text(hint: object, text: str, *, at: str) -> object:
     """Read a value given as text by the environment or a flag."""
     hint = _without_none(hint)
     if hint is bool:
-        if text not in _BOOLEANS:
-            raise ConfigError(f"{at}: expected true or false, got {text!r}")
-        return _BOOLEANS[text]
+        return parse_boolean(text, name=at)
     if hint is int:
         try:
             return int(text)
@@ -166,7 +163,9 @@ def _from_text(hint: object, text: str, *, at: str) -> object:
             raise ConfigError(f"{at}: expected a whole number, got {text[:40]!r}") from exc
     if hint in (str, Path):
         return typing.cast(type, hint)(text)
-    raise ConfigError(f"{at}: a list can only be set in the configuration file")
+    if hint == tuple[str, ...]:
+        return tuple(item for part in text.split(",") if (item := part.strip()))
+    raise ConfigError(f"{at}: this list can only be set in the configuration file")
 
 
 # Any: the caller names the type it wants and gets exactly that.

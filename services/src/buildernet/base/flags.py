@@ -9,8 +9,13 @@ import argparse
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from buildernet.base.errors import UsageError
+from buildernet.base.errors import ConfigError, UsageError
+
+TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
+"""What Go's `strconv.ParseBool` takes, and with it the programs before ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ def overrides(
 
     Raises:
         UsageError: Two variables of one setting differ.
+        ConfigError: A boolean is none.
     """
     found: dict[str, str] = {}
     for flag in flags:
@@ -73,7 +79,21 @@ def overrides(
             raise UsageError(f"{' and '.join(values)} differ", hint="they name the same setting")
         elif values:
             found[flag.key] = next(iter(values.values()))
+        if flag.boolean and flag.key in found:
+            named = " or ".join((flag.names[0], *flag.variables))
+            found[flag.key] = str(parse_boolean(found[flag.key], name=named)).lower()
     return found
+
+
+def parse_boolean(text: str, *, name: str) -> bool:
+    """Read a boolean that is given as text.
+
+    Raises:
+        ConfigError: It is none; the message calls it `name`.
+    """
+    if text not in TRUE | FALSE:
+        raise ConfigError(f"{name}: expected true or false, got {text[:40]!r}")
+    return text in TRUE
 
 
 def ignored_value(arguments: argparse.Namespace, name: str) -> str | None:

@@ -21,13 +21,14 @@ from buildernet.builder_hub.builders import (
     update_builder,
 )
 from buildernet.builder_hub.documents import (
+    NO_SECRETS,
     get_configuration,
     get_secrets,
     parse_object,
     set_configuration,
     set_secrets,
 )
-from buildernet.builder_hub.errors import BadRequestError, UnknownError
+from buildernet.builder_hub.errors import BadRequestError
 from buildernet.builder_hub.hub import HUB
 from buildernet.builder_hub.journal import fingerprint, write_audit
 from buildernet.builder_hub.measurement_store import (
@@ -144,9 +145,12 @@ async def post_configuration(request: web.Request) -> web.Response:
 
 
 async def active_configuration(request: web.Request) -> web.Response:
-    """Answer with a builder's configuration as it was sent."""
-    async with request.app[HUB].transaction() as connection:
-        return raw_json(await get_configuration(connection, path_name(request)))
+    """Answer with a builder's configuration as it was sent; who read it is audited."""
+    hub, name = request.app[HUB], path_name(request)
+    async with hub.transaction() as connection:
+        document = await get_configuration(connection, name)
+        await write_audit(connection, request[ACTOR], "configuration_read", name, at_ms=hub.now_ms)
+    return raw_json(document)
 
 
 async def full_configuration(request: web.Request) -> web.Response:
@@ -155,7 +159,8 @@ async def full_configuration(request: web.Request) -> web.Response:
     async with hub.transaction() as connection:
         document = await get_secrets(connection, name, sealer=hub.sealer)
         if document is None:
-            raise UnknownError(f"no secrets of {name[:80]}")
+            await get_configuration(connection, name)  # as the reference: 404 without one, else {}
+            document = NO_SECRETS
         await write_audit(connection, request[ACTOR], "secrets_read", name, at_ms=hub.now_ms)
     return raw_json(document.decode())
 
@@ -218,7 +223,7 @@ async def _changing(
 
 
 def _enabled(body: bytes) -> bool:
-    enabled = parse_object(body).get("enabled")
+    enabled = parse_object(body).get("enabled", False)  # as the reference
     if not isinstance(enabled, bool):
         raise BadRequestError("enabled is neither true nor false")
     return enabled

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from buildernet.builder_hub.basic_auth import WINDOW_S, BasicAuth
-from buildernet.builder_hub.errors import ForbiddenError
+from buildernet.builder_hub.errors import ForbiddenError, TooManyLoginsError
 from buildernet.builder_hub.hub import HUB
 from buildernet.builder_hub.journal import Actor
 from buildernet.net.middleware import json_error
@@ -43,10 +43,11 @@ def guard(auth: BasicAuth | None) -> Middleware:
             _require_local_name(request)
             user = NO_AUTH_USER
         else:
-            if auth.is_blocked(address):
+            try:
+                found = await auth.check(request.headers.get("Authorization", ""), address)
+            except TooManyLoginsError as exc:
                 wait = {"Retry-After": str(int(WINDOW_S))}
-                return json_error(429, "too many failed logins", headers=wait)
-            found = await auth.check(request.headers.get("Authorization", ""), address)
+                return json_error(exc.status, exc.message, headers=wait)
             if found is None:
                 return _unauthorized(request, address)
             user = found

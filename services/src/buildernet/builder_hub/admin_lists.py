@@ -10,11 +10,12 @@ from typing import Final
 from aiohttp import web
 
 from buildernet.builder_hub.admin_api import PREFIX
+from buildernet.builder_hub.admin_guard import ACTOR
 from buildernet.builder_hub.answers import json_answer, list_answer, path_name, read_page
 from buildernet.builder_hub.builders import get_builder, list_builders
 from buildernet.builder_hub.documents import list_configurations
 from buildernet.builder_hub.hub import HUB
-from buildernet.builder_hub.journal import list_audit, list_events
+from buildernet.builder_hub.journal import list_audit, list_events, write_audit
 from buildernet.builder_hub.measurement_store import StoredMeasurement, list_measurements
 from buildernet.builder_hub.names import parse_measurement_name, parse_name
 from buildernet.builder_hub.node_records import list_records
@@ -51,10 +52,11 @@ async def builder(request: web.Request) -> web.Response:
 
 
 async def configurations(request: web.Request) -> web.Response:
-    """Answer with past and present configurations of a builder."""
-    page = read_page(request)
-    async with request.app[HUB].transaction() as connection:
-        found = await list_configurations(connection, path_name(request), page)
+    """Answer with past and present configurations of a builder; who read them is audited."""
+    hub, name, page = request.app[HUB], path_name(request), read_page(request)
+    async with hub.transaction() as connection:
+        found = await list_configurations(connection, name, page)
+        await write_audit(connection, request[ACTOR], "configurations_read", name, at_ms=hub.now_ms)
     return list_answer(request, page, found)
 
 

@@ -16,10 +16,12 @@ from buildernet.builder_hub.config import AdminConfig
 from buildernet.builder_hub.health import add_health, metrics_now
 from buildernet.builder_hub.hub import HUB, Hub
 from buildernet.builder_hub.instance_api import add_instance_routes
-from buildernet.builder_hub.internal_api import add_internal_routes
+from buildernet.builder_hub.internal_api import add_internal_lists, add_internal_routes
 from buildernet.builder_hub.limits import MAX_REQUEST_BYTES
 from buildernet.builder_hub.pages import add_pages
+from buildernet.builder_hub.proxy_guard import require_secret
 from buildernet.net.limits import ServerLimits
+from buildernet.net.proxy_secret import read_proxy_secret
 from buildernet.net.server import bare_application
 
 _IDLE_TIMEOUT_S: Final = 60.0
@@ -48,7 +50,7 @@ def build_apps(hub: Hub, *, clock: Callable[[], float] = monotonic) -> Applicati
         clock: Monotonic seconds, for the failures of logins.
 
     Raises:
-        ConfigError: The admin's password is not a bcrypt hash.
+        ConfigError: The admin's password is not a bcrypt hash, or the proxy's secret unusable.
     """
     limits = ServerLimits(
         max_body_bytes=MAX_REQUEST_BYTES,
@@ -60,6 +62,11 @@ def build_apps(hub: Hub, *, clock: Callable[[], float] = monotonic) -> Applicati
         _application(hub, limits) for _ in ("instance", "internal", "admin", "metrics")
     )
     add_instance_routes(instance)
+    if hub.config.attestation.proxy_secret_file is not None:
+        secret = read_proxy_secret(hub.config.attestation.proxy_secret_file)
+        instance.middlewares.append(require_secret(secret))
+    if hub.config.attestation.dangerously_lenient_as_reference:
+        add_internal_lists(instance)
     add_internal_routes(internal)
     admin.middlewares.append(guard(_auth(hub.config.admin, clock)))
     add_health(admin)

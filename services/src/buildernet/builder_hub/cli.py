@@ -21,7 +21,7 @@ examples:
       builder-hub --secrets-key-file /etc/buildernet/builder-hub.keys
   builder-hub migrate --postgres-dsn postgres://hub@localhost/hub
   builder-hub new-key 2026-01 > keys && chmod 0600 keys
-  builder-hub hash-password < password
+  builder-hub hash-password > password-hash        # asks for it
 
 A flag wins over the environment, the environment over the file, the file over the defaults.
 Without a verb it serves.
@@ -68,12 +68,14 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 def _migrate(arguments: argparse.Namespace) -> None:
     from buildernet.builder_hub.database import Database, parse_database_url
+    from buildernet.builder_hub.database_start import require_database
     from buildernet.builder_hub.migrate import migrate
     from buildernet.builder_hub.running import resolve
 
     async def run() -> tuple[str | None, str]:
         database = Database(parse_database_url(resolve(_settings(arguments)).database_url))
         try:
+            await require_database(database)
             return await migrate(database)
         finally:
             await database.close()
@@ -84,11 +86,18 @@ def _migrate(arguments: argparse.Namespace) -> None:
 
 def _rotate(arguments: argparse.Namespace) -> None:
     from buildernet.builder_hub.documents import rotate_secrets
+    from buildernet.builder_hub.journal import Actor, write_audit
     from buildernet.builder_hub.running import opened, resolve
 
     async def run() -> int:
         async with opened(resolve(_settings(arguments))) as hub, hub.transaction() as connection:
-            return await rotate_secrets(connection, sealer=hub.sealer)
+            count = await rotate_secrets(connection, sealer=hub.sealer)
+            who = Actor("builder-hub rotate-secrets", "")
+            detail = {"documents": count}
+            await write_audit(
+                connection, who, "secrets_rotated", "hub", at_ms=hub.now_ms, detail=detail
+            )
+            return count
 
     print(f"{asyncio.run(run())} documents encrypted anew")
 
@@ -107,10 +116,24 @@ def _hash_password(arguments: argparse.Namespace) -> None:
     from buildernet.base.errors import UsageError
     from buildernet.builder_hub.basic_auth import MAX_PASSWORD_BYTES
 
-    password = sys.stdin.readline(_MAX_PASSWORD_INPUT).rstrip("\n").encode()
+    password = _read_password().encode()
     if not 1 <= len(password) <= MAX_PASSWORD_BYTES:
-        raise UsageError(f"a password has 1 to {MAX_PASSWORD_BYTES} bytes, on one line of stdin")
+        raise UsageError(f"a password has 1 to {MAX_PASSWORD_BYTES} bytes, on one line")
     print(bcrypt.hashpw(password, bcrypt.gensalt(rounds=arguments.rounds)).decode())
+
+
+def _read_password() -> str:
+    """Ask a person twice without showing it; a script writes one line."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline(_MAX_PASSWORD_INPUT).rstrip("\n")
+    import getpass
+
+    from buildernet.base.errors import UsageError
+
+    password = getpass.getpass("Password: ")
+    if getpass.getpass("Again: ") != password:
+        raise UsageError("the two passwords differ")
+    return password
 
 
 def _settings(arguments: argparse.Namespace) -> "HubConfig":
@@ -147,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = verbs.add_parser("new-key", help=text, description=text)
     sub.add_argument("name", nargs="?", default="first", help="name of the key (default: first)")
     sub.set_defaults(debug=False)
-    text = "read a password from standard input and print its bcrypt hash"
+    text = "ask for a password, or read it from standard input, and print its bcrypt hash"
     sub = verbs.add_parser("hash-password", help=text, description=text)
     sub.add_argument("--rounds", type=int, default=12, choices=range(4, 17), help="bcrypt's cost")
     sub.set_defaults(debug=False)

@@ -40,6 +40,8 @@ class AttestationConfig:
 
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1")
     """Addresses or networks of the attested proxy, whose headers are believed."""
+    proxy_secret_file: Path | None = None
+    """Secret that the attested proxy shows, without which its headers are not believed."""
     max_evidence_age_s: int = 3600
     """Older evidence is neither taken nor passed on."""
     collateral: Path | None = None
@@ -54,6 +56,8 @@ class AttestationConfig:
     """Take OutOfDate platforms, which Azure's hosts often are."""
     dangerously_accept_unproved_registrations: bool = False
     """Take certificates and keys without proof that the caller holds them, as the reference."""
+    dangerously_lenient_as_reference: bool = False
+    """Take any text as `tls_cert`, and show the internal lists on the instance listener."""
     dangerously_accept_unattested_measurements: bool = False
     """Take measurements without registers, and types that no hardware vouches for."""
     extra_services: tuple[str, ...] = ()
@@ -110,6 +114,8 @@ class HubConfig:
     def __post_init__(self) -> None:
         for address in (self.listen_addr, self.internal_addr, self.admin_addr):
             ListenAddress.parse(address)
+        if self.metrics_addr:
+            ListenAddress.parse(self.metrics_addr)
         require_ranges(
             self,
             drain_seconds=(0, 300),

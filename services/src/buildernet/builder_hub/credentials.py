@@ -6,6 +6,7 @@ Reference: docs/protocols/orderflow-hub.md, sections "Registration" and "Proof o
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,15 @@ SIGNATURE_HEADER: Final = BUILDERNET_SIGNATURE
 
 MAX_SIGNATURE_BYTES: Final = 1024
 """RSA with 8192 bits."""
+
+_CHAIN: Final = re.compile(
+    r"[ \t\r\n]*(?:-----BEGIN CERTIFICATE-----[A-Za-z0-9+/= \t\r\n]+"
+    r"-----END CERTIFICATE-----[ \t\r\n]*)+"
+)
+"""Nothing beside the certificates: the text goes to every node of the network as it is."""
+
+_TEXT: Final = re.compile(r"[ -~\t\r\n]+")
+"""What every database can store."""
 
 _EXPIRY_BYTES: Final = 8
 
@@ -86,8 +96,8 @@ def parse_certificates(text: str) -> tuple[x509.Certificate, ...]:
     if len(data) > MAX_CERTIFICATE_BYTES:
         raise BadRequestError(f"tls_cert is larger than {MAX_CERTIFICATE_BYTES} bytes")
     try:
-        if b"PRIVATE KEY" in data:
-            raise ValueError("it holds a private key")
+        if _CHAIN.fullmatch(text) is None:
+            raise ValueError("it holds something else than certificates")
         chain = tuple(x509.load_pem_x509_certificates(data))
         chain[0].public_key()
     except (ValueError, UnsupportedAlgorithm) as exc:
@@ -117,6 +127,7 @@ def parse_credentials(
     signature: str | None,
     challenges: Challenges,
     now: float,
+    any_text: bool = False,
 ) -> Credentials:
     """Read a registration and check the proofs it brings.
 
@@ -128,6 +139,7 @@ def parse_credentials(
         signature: Value of `X-BuilderNet-Signature`.
         challenges: Knows the hub's challenges.
         now: Unix time.
+        any_text: Take a `tls_cert` that is no certificate, as one that nothing proves.
 
     Raises:
         BadRequestError: A part is malformed, or there is no credential.
@@ -138,20 +150,30 @@ def parse_credentials(
         raise BadRequestError("no credentials provided")
     if text is not None and not isinstance(text, str):
         raise BadRequestError("tls_cert is not text")
-    chain = () if text is None else parse_certificates(text)
-    for leaf in chain[:1]:
-        require_valid(leaf, at=now)
+    chain = () if text is None else _read_chain(text, now=now, any_text=any_text)
     address = None if address is None else parse_address(address)
     challenge = _hexadecimal(document, "challenge")
     if challenge is not None:
         challenges.require(challenge, builder=builder, service=service)
     tls_proof = _hexadecimal(document, "tls_cert_signature")
-    proved = True
+    proved = bool(chain) or text is None
     if chain:
         proved = _prove_certificate(chain[0], tls_proof, challenge)
     if address is not None:
         proved = _prove_address(address, signature, body, challenge) and proved
     return Credentials(text, address, parse_region(document.get("region") or ""), proved)
+
+
+def _read_chain(text: str, *, now: float, any_text: bool) -> tuple[x509.Certificate, ...]:
+    """Return the certificates, the first one valid; none for other text where that is taken."""
+    try:
+        chain = parse_certificates(text)
+        require_valid(chain[0], at=now)
+    except BadRequestError:
+        if any_text and len(text) <= MAX_CERTIFICATE_BYTES and _TEXT.fullmatch(text):
+            return ()
+        raise
+    return chain
 
 
 def _prove_certificate(

@@ -11,6 +11,7 @@ BuildernetError
     ├── UnknownError 404
     ├── ConflictError 409
     ├── UnprovedError 422
+    ├── TooManyLoginsError 429  (written by the admin guard itself)
     └── UnavailableError 503
 ```
 """
@@ -65,6 +66,12 @@ class UnprovedError(RequestError):
     """A credential or evidence is not proved."""
 
     status: ClassVar[int] = 422
+
+
+class TooManyLoginsError(RequestError):
+    """Passwords were guessed too often to look at another one now."""
+
+    status: ClassVar[int] = 429
 
 
 class UnavailableError(RequestError):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Flags and environment variables: the reference's names, mapped to our settings.
 
-Every setting that is no list can also be set by `BUILDER_HUB_` and its dotted name in capitals,
-dots as underscores. Options of the reference that nothing here does are refused when they would
-matter, rather than ignored.
+Every setting can also be set by `BUILDER_HUB_` and its dotted name in capitals, dots as
+underscores; lists with commas. Options of the reference that nothing here does are refused when
+they would matter, rather than ignored.
 """
 
 import argparse
@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from buildernet.base.errors import UsageError
-from buildernet.base.flags import Flag, overrides
+from buildernet.base.flags import FALSE, Flag, ignored_value, overrides
 
 ENVIRONMENT_PREFIX: Final = "BUILDER_HUB_"
 
 
-FLAGS: Final = (
+SETTINGS: Final = (
     Flag(("--listen-addr",), "listen_addr", "instance API", ("LISTEN_ADDR",)),
     Flag(("--admin-addr",), "admin_addr", "admin API and pages", ("ADMIN_ADDR",)),
     Flag(("--internal-addr",), "internal_addr", "internal API", ("INTERNAL_ADDR",)),
@@ -52,45 +52,52 @@ FLAGS: Final = (
     Flag(("--pprof",), "", "taken and ignored", ("PPROF",), boolean=True),
 )
 
-_TRUE: Final = frozenset({"1", "t", "true", "y", "yes"})
-_FALSE: Final = frozenset({"0", "f", "false", "n", "no"})
+_TEXT: Final = "refused: secrets are in the hub's own database, encrypted"
 
-_ELSEWHERE: Final = (
-    "VAULT_ENABLED",
-    "AWS_BUILDER_CONFIGS_SECRET_PREFIX",
-    "AWS_BUILDER_CONFIGS_SECRET_NAME",
+STORES: Final = (
+    Flag(("--vault-enabled",), "", _TEXT, ("VAULT_ENABLED",), boolean=True),
+    Flag(("--vault-addr",), "", _TEXT),
+    Flag(("--vault-token",), "", _TEXT),
+    Flag(("--vault-auth-method",), "", _TEXT),
+    Flag(("--vault-kubernetes-role",), "", _TEXT),
+    Flag(("--vault-kubernetes-auth-path",), "", _TEXT),
+    Flag(("--vault-kubernetes-jwt-path",), "", _TEXT),
+    Flag(("--vault-secret-path",), "", _TEXT),
+    Flag(("--vault-mount-path",), "", _TEXT),
+    Flag(
+        ("--secret-prefix",),
+        "",
+        _TEXT,
+        ("AWS_BUILDER_CONFIGS_SECRET_PREFIX", "AWS_BUILDER_CONFIGS_SECRET_NAME"),
+    ),
 )
-"""Secret stores of the reference: here secrets are in the database, encrypted."""
+"""Secret stores of the reference. Its other variables do nothing without these, there as here."""
+
+FLAGS: Final = (*SETTINGS, *STORES)
 
 
 def settings(arguments: argparse.Namespace, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the settings that flags and the reference's variables give; a flag wins.
 
     Raises:
-        UsageError: A variable asks for a secret store that is not here, or a boolean is none.
+        UsageError: A flag or variable asks for a secret store that is not here.
+        ConfigError: A boolean is none.
     """
     found = overrides(arguments, FLAGS, environment)
-    for flag in FLAGS:
-        if flag.boolean and flag.key in found:
-            found[flag.key] = _boolean(flag, found[flag.key])
     if found.get("secrets.in_memory") != "true":
-        _require_no_other_store(environment)
+        for flag in STORES:
+            _require_unused(flag, arguments, environment)
     return found
 
 
-def _require_no_other_store(environment: Mapping[str, str]) -> None:
-    for name in _ELSEWHERE:
-        if environment.get(name, "").lower() not in ("", *_FALSE):
+def _require_unused(
+    flag: Flag, arguments: argparse.Namespace, environment: Mapping[str, str]
+) -> None:
+    given = {name: environment.get(name, "") for name in flag.variables}
+    given[flag.names[0]] = ignored_value(arguments, flag.names[0]) or ""
+    for name, value in given.items():
+        if value and value not in FALSE:
             raise UsageError(
                 f"{name} is set, but secrets are kept in the hub's own database, encrypted",
-                hint="unset it, name a --secrets-key-file, and post the documents once",
+                hint="leave it out, name a --secrets-key-file, and post the documents once",
             )
-
-
-def _boolean(flag: Flag, text: str) -> str:
-    lower = text.lower()
-    if lower in _TRUE:
-        return "true"
-    if lower in _FALSE:
-        return "false"
-    raise UsageError(f"{flag.names[0]} is {text[:40]!r}, not true or false")

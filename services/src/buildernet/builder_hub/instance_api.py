@@ -111,6 +111,7 @@ async def register_credentials(request: web.Request) -> web.Response:
         signature=request.headers.get(SIGNATURE_HEADER),
         challenges=hub.challenges,
         now=hub.clock(),
+        any_text=demands.dangerously_lenient_as_reference,
     )
     if not credentials.is_proved and not demands.dangerously_accept_unproved_registrations:
         raise UnprovedError("the registration does not prove that its keys are held")

@@ -2,7 +2,8 @@
 """The internal API: lists without authentication, for the operator's own machines.
 
 The reference serves these two lists on the instance listener too, where every instance, and whoever
-reaches the proxy, could read any network's. Here they are on this listener alone.
+reaches the proxy, could read any network's. Here they are on this listener alone, unless the
+operator demands otherwise.
 """
 
 from aiohttp import web
@@ -17,6 +18,11 @@ def add_internal_routes(app: web.Application) -> None:
     """Add every route of the internal listener."""
     add_health(app)
     app.router.add_get(f"{PREFIX}/measurements", measurements)
+    add_internal_lists(app)
+
+
+def add_internal_lists(app: web.Application) -> None:
+    """Add the two lists that are not for instances."""
     app.router.add_get("/api/internal/l1-builder/v1/builders", production_builders)
     app.router.add_get(
         "/api/internal/l1-builder/v2/network/{network}/builders", builders_of_network

@@ -263,13 +263,13 @@ def _normal(record: MeasurementRecord) -> Mapping[str, tuple[str, ...]]:
 
 
 def _actual(platform: Platform, values: Mapping[str, str]) -> Mapping[Register, Digest]:
-    registers = _registers(platform)
+    registers = {str(register.number): register for register in _registers(platform)}
     actual = {}
     for number, text in values.items():
-        if not (number.isascii() and number.isdigit() and int(number[:4]) < len(registers)):
-            continue  # a register that no measurement can name
+        if number not in registers:
+            continue  # no measurement can name it
         try:
-            actual[registers[int(number)]] = parse_digest(platform.bank, text)
+            actual[registers[number]] = parse_digest(platform.bank, text)
         except DigestError as exc:
             raise InstanceRefusedError(f"register {number} of the header: {exc}") from exc
     return actual

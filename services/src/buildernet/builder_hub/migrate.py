@@ -17,6 +17,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from buildernet.builder_hub.database import Database
+from buildernet.builder_hub.database_start import reason
 from buildernet.builder_hub.errors import MigrationError
 from buildernet.builder_hub.schema import METADATA
 
@@ -67,7 +68,10 @@ def _upgrade(connection: Connection) -> tuple[str | None, str]:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     scripts = _scripts()
-    before = MigrationContext.configure(connection).get_current_revision()
+    try:
+        before = MigrationContext.configure(connection).get_current_revision()
+    except SQLAlchemyError as exc:
+        raise MigrationError(f"the database's version cannot be read: {reason(exc)}") from exc
     head = newest()
 
     def steps(revision: str, _context: MigrationContext) -> list[RevisionStep]:
@@ -85,7 +89,10 @@ def _upgrade(connection: Connection) -> tuple[str | None, str]:
             hint="it belongs to a newer builder-hub; start that one, or restore a backup",
         ) from exc
     except SQLAlchemyError as exc:
-        raise MigrationError(f"a migration after {before} failed: {exc}") from exc
+        raise MigrationError(
+            f"a migration after {before} failed: {reason(exc)}",
+            hint="the database's user must own it: it makes and changes the tables",
+        ) from exc
     return before, head
 
 

@@ -15,7 +15,7 @@ PRODUCTION: Final = "production"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _MEASUREMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+ -]{0,254}")
 _SERVICE: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
-_REGION: Final = re.compile(r"[A-Za-z0-9_.-]{0,64}")
+_REGION: Final = re.compile(r"[ -~]{0,64}")
 _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _PORT: Final = r"(?::[1-9][0-9]{0,4})?"
 _DNS: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?{_PORT}")

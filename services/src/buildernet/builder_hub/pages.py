@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,7 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from buildernet.builder_hub.admin_guard import ACTOR
 from buildernet.builder_hub.answers import next_page, path_name, read_page
 from buildernet.builder_hub.builders import list_builders
-from buildernet.builder_hub.errors import ForbiddenError
+from buildernet.builder_hub.errors import BadRequestError, ForbiddenError
 from buildernet.builder_hub.hub import HUB, Hub
 from buildernet.builder_hub.journal import list_audit, list_events
 from buildernet.builder_hub.measurement_store import list_measurements
@@ -40,6 +41,8 @@ _HEADERS: Final = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_FORM: Final = "application/x-www-form-urlencoded"
+_MAX_FIELDS: Final = 8
 _MS: Final = 1000
 
 # Any: rows of JSON, as the stores give them.
@@ -180,13 +183,11 @@ async def _post(
     back: str,
     show: Callable[..., Awaitable[web.Response]],
 ) -> web.Response:
-    if (request.content_length or 0) > MAX_FORM_BYTES:
-        raise web.HTTPRequestEntityTooLarge(MAX_FORM_BYTES, request.content_length or 0)
-    form = await request.post()
+    form = await _read_form(request)
     token, enabled = form.get("token"), form.get("enabled")
     expected = _token(request, request.path)
     # compare_digest takes ASCII text only
-    if not isinstance(token, str) or not hmac.compare_digest(token.encode(), expected.encode()):
+    if token is None or not hmac.compare_digest(token.encode(), expected.encode()):
         raise ForbiddenError("the form is not of this hub, or of another user")
     try:
         await switch(
@@ -195,6 +196,23 @@ async def _post(
     except RequestError as exc:
         return await show(request, error=exc)
     return web.Response(status=303, headers={"Location": back})
+
+
+async def _read_form(request: web.Request) -> Mapping[str, str]:
+    """Return the fields of the one kind of form our pages send.
+
+    Raises:
+        BadRequestError: It is of another kind, or not UTF-8.
+    """
+    if (request.content_length or 0) > MAX_FORM_BYTES:
+        raise web.HTTPRequestEntityTooLarge(MAX_FORM_BYTES, request.content_length or 0)
+    if request.content_type != _FORM:
+        raise BadRequestError(f"a form is sent as {_FORM}")
+    try:
+        text = (await request.read()).decode()
+        return dict(parse_qsl(text, errors="strict", max_num_fields=_MAX_FIELDS))
+    except ValueError as exc:
+        raise BadRequestError("the form cannot be read") from exc
 
 
 def _page(

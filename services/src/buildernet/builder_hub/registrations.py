@@ -2,6 +2,7 @@
 """Registered credentials in the database, and the list of builders that carries them."""
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from cryptography.x509 import load_pem_x509_certificate
@@ -178,6 +179,10 @@ async def _require_allowed(
 
 
 def _tls_key(certificates: str | None) -> bytes | None:
+    """Return what tells a key; of text that is no certificate, its hash."""
     if certificates is None:
         return None
-    return key_digest(load_pem_x509_certificate(certificates.encode()))
+    try:
+        return key_digest(load_pem_x509_certificate(certificates.encode()))
+    except ValueError:
+        return sha256(certificates.encode()).digest()

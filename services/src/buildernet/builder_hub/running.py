@@ -18,8 +18,10 @@ from buildernet.base.background import keeping
 from buildernet.base.bounded_file import read_file
 from buildernet.base.errors import ConfigError
 from buildernet.builder_hub.app import Applications, build_apps
+from buildernet.builder_hub.basic_auth import require_hash
 from buildernet.builder_hub.config import HubConfig
 from buildernet.builder_hub.database import Database, parse_database_url
+from buildernet.builder_hub.database_start import require_database
 from buildernet.builder_hub.documents import forget_sealed, has_secrets
 from buildernet.builder_hub.errors import SealError, UnavailableError
 from buildernet.builder_hub.evidence import EvidenceVerifier
@@ -54,6 +56,7 @@ async def run_hub(config: HubConfig) -> None:
         BuildernetError: The settings, files or database cannot be used.
     """
     config = resolve(config)
+    require_hash(config.admin.basic_password_bcrypt)  # before anything is made
     async with opened(config) as hub:
         apps = build_apps(hub)
         _warn(config)
@@ -86,6 +89,7 @@ async def opened(config: HubConfig) -> AsyncIterator[Hub]:
     """
     database = Database(parse_database_url(config.database_url))
     try:
+        await require_database(database)
         if config.migrate_at_start:
             await migrate(database)
         elif (found := await version(database)) != newest():
@@ -129,7 +133,7 @@ async def open_sealer(config: HubConfig, database: Database) -> Sealer:
         if not database.is_sqlite:
             raise ConfigError(
                 "secrets.key_file is not set",
-                hint="builder-hub new-key > FILE; chmod 0600 FILE; --secrets-key-file FILE",
+                hint='builder-hub new-key > FILE; chmod 0600 FILE; key_file = "FILE" in [secrets]',
             )
         path = Path(database.engine.url.database or "").with_name(DEFAULT_KEY_FILE)
         if not path.exists():
@@ -170,6 +174,7 @@ def _warn(config: HubConfig) -> None:
     for name in (
         "dangerously_accept_unproved_registrations",
         "dangerously_accept_unattested_measurements",
+        "dangerously_lenient_as_reference",
     ):
         if getattr(demands, name):
             _log.warning("dangerous_setting name=%s", name)
@@ -177,6 +182,10 @@ def _warn(config: HubConfig) -> None:
         _log.warning("dangerous_setting name=dangerously_disable_auth")
     elif not config.admin.basic_password_bcrypt:
         _log.warning("admin_locked_out cause=no password is set")
+    if demands.proxy_secret_file is None:
+        _log.warning(
+            "proxy_unproved cause=any program on a trusted proxy's address speaks for instances"
+        )
     if config.secrets.in_memory:
         _log.warning("secrets_in_memory cause=they are lost when this process ends")
 

@@ -28,6 +28,7 @@ from buildernet.net.health import READINESS, STOPPING, Readiness, livez, readyz
 from buildernet.net.limits import ServerLimits
 from buildernet.net.metrics import METRICS, HttpMetrics, metrics
 from buildernet.net.middleware import GUARD, LIMITS, around
+from buildernet.net.open_files import raise_limit
 from buildernet.net.tls_listener import TlsListener
 
 _log = logging.getLogger(__name__)
@@ -174,6 +175,7 @@ async def serve_sites(sites: Sequence[Site], *, stop_timeout_s: float | None = N
     Raises:
         ListenError: One of the addresses is in use or not ours.
     """
+    raise_limit()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

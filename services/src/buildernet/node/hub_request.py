@@ -3,11 +3,13 @@
 
 import http.client
 import json
+import re
 import urllib.parse
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+from buildernet.base.errors import ConfigError
 from buildernet.node.errors import RegistrationError
 
 TIMEOUT_S: Final = 60.0
@@ -16,7 +18,29 @@ TIMEOUT_S: Final = 60.0
 MAX_ANSWER_BYTES: Final = 10 << 20
 """What the hub's longest answer may have."""
 
+_PLAIN: Final = re.compile(r"[!-~]{1,2048}")
 _SHOWN_BYTES: Final = 200
+
+
+def parse_endpoint(text: str) -> tuple[str, int | None, str]:
+    """Read the hub's base URL.
+
+    Returns:
+        Host, port (None for HTTP's own), and path without a slash at its end.
+
+    Raises:
+        ConfigError: It is no http URL.
+    """
+    try:
+        parts = urllib.parse.urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # a port that is none, an unclosed bracket
+        host = None
+    if host is None or not host or parts.scheme != "http" or not _PLAIN.fullmatch(text):
+        raise ConfigError(
+            f"hub_endpoint {text[:80]!r} is no http URL", hint="http://127.0.0.1:7937"
+        )
+    return host, port, parts.path.rstrip("/")
 
 
 # Any: JSON values.
@@ -26,20 +50,19 @@ def ask_hub(
     """Send a GET, or a POST with a JSON object, and return the answer's JSON object.
 
     Raises:
+        ConfigError: The endpoint is no http URL.
         RegistrationError: No answer, another status than 200, or no JSON object; an empty answer
             is an empty object.
     """
-    parts = urllib.parse.urlsplit(endpoint)
-    if parts.scheme != "http" or not parts.hostname:
-        raise RegistrationError(f"hub endpoint {endpoint[:80]!r} is no http URL")
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_S)
+    host, port, base = parse_endpoint(endpoint)
+    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
     try:
         if document is None:
-            connection.request("GET", parts.path.rstrip("/") + path)
+            connection.request("GET", base + path)
         else:
             headers = {"Content-Type": "application/json"}
             body = json.dumps(document).encode()
-            connection.request("POST", parts.path.rstrip("/") + path, body=body, headers=headers)
+            connection.request("POST", base + path, body=body, headers=headers)
         response = connection.getresponse()
         answer = response.read(MAX_ANSWER_BYTES + 1)
     except (OSError, ValueError, http.client.HTTPException) as exc:

@@ -8,13 +8,15 @@ Reference: docs/protocols/orderflow-hub.md, sections "Registration" and "Attesta
 """
 
 import logging
+import re
 import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from buildernet.attestation.node import (
@@ -40,9 +42,12 @@ _WATCH_S: Final = 1.0
 _PREFIX: Final = "/api/l1-builder/v1"
 _ADDRESS_BYTES: Final = 20
 _MAX_ADDRESS_BYTES: Final = 256
-_MAX_PEM_BYTES: Final = 256 * 1024
-_ELSEWHERE: Final = ("192.0.2.1", 9)
-"""Nobody's address: the routing table is asked, no packet is sent."""
+_CERTIFICATE: Final = re.compile(
+    r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----"
+)  # fmt: skip
+_ELSEWHERE: Final = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
+_DISCARD_PORT: Final = 9
+"""Nobody's addresses: the routing table is asked, no packet is sent."""
 
 _log = logging.getLogger(__name__)
 
@@ -72,21 +77,20 @@ def register(config: RegistrationConfig, *, now: Callable[[], float] = time.time
         BuildernetError: A file is missing, there is no evidence, or the hub refuses.
     """
     folder, hub = config.certificate_dir, config.hub_endpoint
-    read_pair(folder / "cert.pem", folder / "key.pem")  # waits until they fit each other
-    pem = read_file(folder / "cert.pem", limit=_MAX_PEM_BYTES, error=RegistrationError).decode()
-    leaf = x509.load_pem_x509_certificate(pem.encode())
+    both = read_pair(folder / "cert.pem", folder / "key.pem")  # waits until they fit each other
+    pem, leaf, key = _parse_pair(both)
     address = None if config.address_file is None else _read_address(config.address_file)
     statement = NodeStatement(
         node_id=bytes(12) + (address or key_digest(leaf)[:_ADDRESS_BYTES]),
         tls_key=key_digest(leaf),
         address=address,
-        ip_address=config.ip_address or find_own_address(),
+        ip_address=config.normal_ip_address() or find_own_address(),
         timestamp=int(now()),
     )
     own = make_evidence(statement.report_data(), tsm_dir=config.tsm_dir)
     if config.measurements_file is not None:  # before the hub is asked: it needs no hub
         _write(config.measurements_file, encode_own_measurements(own.platform, own.registers))
-    _register_certificate(hub, pem, leaf, folder / "key.pem")
+    _register_certificate(hub, pem, leaf, key)
     document = {
         "node_id": f"0x{statement.node_id.hex()}",
         "tee_measurement": f"0x{encode_measurement(own.registers).hex()}",
@@ -103,30 +107,46 @@ def register(config: RegistrationConfig, *, now: Callable[[], float] = time.time
 
 
 def find_own_address() -> str:
-    """Return the address that packets to elsewhere leave with.
+    """Return the address that packets to elsewhere leave with: IPv4 if there is a way, else IPv6.
 
     Raises:
         RegistrationError: There is no way out yet.
     """
+    reasons = []
+    for family, address in _ELSEWHERE:
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((address, _DISCARD_PORT))
+                return str(probe.getsockname()[0])
+        except OSError as exc:
+            reasons.append(f"{family.name[3:]}: {exc.strerror}")
+    raise RegistrationError(f"no route out of this machine: {', '.join(reasons)}")
+
+
+# Any: the kind of key is checked by what it signs with.
+def _parse_pair(both: str) -> tuple[str, x509.Certificate, Any]:
+    """Return the certificates' PEM, the first certificate, and the key of what `read_pair` gives.
+
+    Raises:
+        RegistrationError: One of them cannot be read.
+    """
+    pem = "".join(f"{block}\n" for block in _CERTIFICATE.findall(both))
     try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect(_ELSEWHERE)
-            return str(probe.getsockname()[0])
-    except OSError as exc:
-        raise RegistrationError(f"no route out of this machine: {exc.strerror}") from exc
+        leaf = x509.load_pem_x509_certificate(pem.encode())
+        return pem, leaf, load_pem_private_key(both.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+        raise RegistrationError("certificate or key cannot be read") from exc
 
 
-def _register_certificate(hub: str, pem: str, leaf: x509.Certificate, key_file: Path) -> None:
+# Any: as above.
+def _register_certificate(hub: str, pem: str, leaf: x509.Certificate, key: Any) -> None:
     path = f"{_PREFIX}/register_credentials/instance"
     text = ask_hub(hub, f"{path}/challenge").get("challenge")
     try:
         challenge = bytes.fromhex(str(text).removeprefix("0x"))
     except ValueError as exc:
         raise RegistrationError("hub's challenge is none") from exc
-    key_pem = read_file(key_file, limit=_MAX_PEM_BYTES, error=RegistrationError)
-    key = load_pem_private_key(key_pem, password=None)
-    # Other kinds of keys are not in a certificate that attested-proxy makes.
-    proof = sign_possession(key, leaf, challenge=challenge)  # type: ignore[arg-type]
+    proof = sign_possession(key, leaf, challenge=challenge)
     ask_hub(
         hub,
         path,

@@ -10,6 +10,7 @@ from buildernet.attestation.issue.tsm import DEFAULT_BASE
 from buildernet.base.config import require_ranges
 from buildernet.base.errors import ConfigError
 from buildernet.net.address import require_encrypted
+from buildernet.node.hub_request import parse_endpoint
 
 ENVIRONMENT_PREFIX: Final = "NODE_REGISTRATION_"
 
@@ -38,8 +39,23 @@ class RegistrationConfig:
     def __post_init__(self) -> None:
         require_encrypted("hub_endpoint", self.hub_endpoint)
         require_ranges(self, interval_s=(1, 86_400))
+        parse_endpoint(self.hub_endpoint)
+        self.normal_ip_address()
+
+    def normal_ip_address(self) -> str | None:
+        """Return `ip_address` as the hub writes it; None when it is not set.
+
+        Raises:
+            ConfigError: It is none, or belongs to one link only.
+        """
+        if not self.ip_address:
+            return None
         try:
-            if self.ip_address:
-                ipaddress.ip_address(self.ip_address)
+            address = ipaddress.ip_address(self.ip_address)
         except ValueError as exc:
             raise ConfigError(f"ip_address {self.ip_address[:80]!r} is none") from exc
+        if isinstance(address, ipaddress.IPv6Address):
+            if address.scope_id:
+                raise ConfigError(f"ip_address {self.ip_address[:80]!r} belongs to one link only")
+            return str(address.ipv4_mapped or address)
+        return str(address)
