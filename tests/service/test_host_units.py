@@ -97,5 +97,5 @@ def test_how_to_makes_every_file_that_is_named() -> None:
     for path in HOST.iterdir():
         assert path.name in HOW_TO or f"*{path.suffix}" in HOW_TO, path
         for named in re.findall(r"/etc/buildernet/([a-z.-]+)", path.read_text()):
-            made = f"> {named}" in HOW_TO or (HOST / named).exists()
+            made = re.search(rf"(>|-out|-keyout) {named}\b", HOW_TO) or (HOST / named).exists()
             assert made, f"{path.name} names {named}, which nobody makes"

@@ -14,6 +14,10 @@ HOST_NAME: Final = re.compile(
 """Labels of 1 to 63 characters: others make the resolver raise what is no OSError."""
 
 
+_PLAIN: Final = re.compile(r"[!-~]{1,2048}")
+"""What a URL is written in; a space or line break in its path would be one in a request."""
+
+
 def parse_http_url(name: str, text: str, *, schemes: Sequence[str] = ("http",)) -> SplitResult:
     """Read a URL with a host that can be asked for, and without a password.
 
@@ -28,7 +32,7 @@ def parse_http_url(name: str, text: str, *, schemes: Sequence[str] = ("http",)) 
     try:
         parts = urlsplit(text)
         host = parts.hostname or ""
-        usable = parts.scheme in schemes and parts.port != 0
+        usable = parts.scheme in schemes and parts.port != 0 and bool(_PLAIN.fullmatch(text))
     except ValueError:
         usable = False
     if not usable or "@" in parts.netloc or not (":" in host or HOST_NAME.fullmatch(host)):

@@ -3,13 +3,11 @@
 
 import http.client
 import json
-import re
-import urllib.parse
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from buildernet.base.errors import ConfigError
+from buildernet.net.http_url import parse_http_url
 from buildernet.node.errors import RegistrationError
 
 TIMEOUT_S: Final = 60.0
@@ -18,29 +16,7 @@ TIMEOUT_S: Final = 60.0
 MAX_ANSWER_BYTES: Final = 10 << 20
 """What the hub's longest answer may have."""
 
-_PLAIN: Final = re.compile(r"[!-~]{1,2048}")
 _SHOWN_BYTES: Final = 200
-
-
-def parse_endpoint(text: str) -> tuple[str, int | None, str]:
-    """Read the hub's base URL.
-
-    Returns:
-        Host, port (None for HTTP's own), and path without a slash at its end.
-
-    Raises:
-        ConfigError: It is no http URL.
-    """
-    try:
-        parts = urllib.parse.urlsplit(text)
-        host, port = parts.hostname, parts.port
-    except ValueError:  # a port that is none, an unclosed bracket
-        host = None
-    if host is None or not host or parts.scheme != "http" or not _PLAIN.fullmatch(text):
-        raise ConfigError(
-            f"hub_endpoint {text[:80]!r} is no http URL", hint="http://127.0.0.1:7937"
-        )
-    return host, port, parts.path.rstrip("/")
 
 
 # Any: JSON values.
@@ -54,8 +30,9 @@ def ask_hub(
         RegistrationError: No answer, another status than 200, or no JSON object; an empty answer
             is an empty object.
     """
-    host, port, base = parse_endpoint(endpoint)
-    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+    parts = parse_http_url("hub_endpoint", endpoint)
+    base = parts.path.rstrip("/")
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=TIMEOUT_S)
     try:
         if document is None:
             connection.request("GET", base + path)

@@ -10,7 +10,7 @@ from buildernet.attestation.issue.tsm import DEFAULT_BASE
 from buildernet.base.config import require_ranges
 from buildernet.base.errors import ConfigError
 from buildernet.net.address import require_encrypted
-from buildernet.node.hub_request import parse_endpoint
+from buildernet.net.http_url import parse_http_url
 
 ENVIRONMENT_PREFIX: Final = "NODE_REGISTRATION_"
 
@@ -37,9 +37,9 @@ class RegistrationConfig:
     """JSON lines, or text for a person."""
 
     def __post_init__(self) -> None:
-        require_encrypted("hub_endpoint", self.hub_endpoint)
         require_ranges(self, interval_s=(1, 86_400))
-        parse_endpoint(self.hub_endpoint)
+        parse_http_url("hub_endpoint", self.hub_endpoint)
+        require_encrypted("hub_endpoint", self.hub_endpoint, hint="the attested client's address")
         self.normal_ip_address()
 
     def normal_ip_address(self) -> str | None:
