@@ -2,6 +2,7 @@
 """The receiver ends TLS itself: 1.3 alone, and a new certificate without cutting anybody off."""
 
 import asyncio
+import socket
 import ssl
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,9 @@ import uvloop
 
 from buildernet.base.errors import ConfigError
 from buildernet.net import certificate_reload
+from buildernet.net.address import ListenAddress
 from buildernet.net.certificate_reload import ReloadedCertificate
+from buildernet.net.errors import ListenError
 from buildernet.net.health import livez
 from buildernet.net.limits import ServerLimits
 from buildernet.net.metrics import METRICS, HttpMetrics
@@ -41,6 +44,14 @@ def trusting(made: Certificate) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=made.pem)
     context.check_hostname = False
     return context
+
+
+def own_loopbacks() -> list[str]:
+    """Of the families that this machine has."""
+    found = ["127.0.0.1"]
+    with suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+        found.append("::1")
+    return found
 
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
@@ -104,6 +115,45 @@ def test_a_pair_that_does_not_fit_is_refused_and_the_old_one_stays(tmp_path):
     files.key.unlink()
     with pytest.raises(ConfigError, match="cannot read"):
         served.reload()
+
+
+def test_files_that_change_while_they_are_loaded_are_tried_again(tmp_path, monkeypatch):
+    """What fits at the first look and not at the second must not end the service."""
+    files = Files(tmp_path)
+    files.put(make_certificate())
+    served = ReloadedCertificate(files.certificate, files.key)
+
+    class Changing:
+        def load_cert_chain(self, *_files: Path) -> None:
+            raise ssl.SSLError(1, "key values mismatch")
+
+    files.put(make_certificate())
+    monkeypatch.setattr(served, "context", Changing())
+    with pytest.raises(ConfigError, match="cannot use certificate"):
+        served.reload()
+
+
+async def test_every_interface_is_that_of_both_families(tmp_path):
+    files, made = Files(tmp_path), make_certificate()
+    files.put(made)
+    served = ReloadedCertificate(files.certificate, files.key)
+    app = bare_application(limits=ServerLimits(), metrics=HttpMetrics("test"))
+    app.router.add_get("/livez", livez)
+    async with listening(app, ListenAddress(None, 0), tls=served.context) as address:
+        for host in own_loopbacks():
+            reader, writer = await asyncio.open_connection(host, address.port, ssl=trusting(made))
+            assert await ask(reader, writer)
+            writer.close()
+
+
+async def test_an_address_that_is_not_ours_is_told(tmp_path):
+    files = Files(tmp_path)
+    files.put(make_certificate())
+    served = ReloadedCertificate(files.certificate, files.key)
+    app = bare_application(limits=ServerLimits(), metrics=HttpMetrics("test"))
+    with pytest.raises(ListenError, match=r"cannot listen on 192\.0\.2\.1"):
+        async with listening(app, ListenAddress("192.0.2.1", 0), tls=served.context):
+            pass
 
 
 @pytest.mark.parametrize("loop_of", [asyncio.new_event_loop, uvloop.new_event_loop])

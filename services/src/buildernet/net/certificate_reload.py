@@ -48,7 +48,7 @@ class ReloadedCertificate:
             return False
         self._version = version
         _context(*self._files)  # a pair that does not fit would leave the live one half changed
-        self.context.load_cert_chain(*self._files)
+        _load(self.context, *self._files)
         return True
 
     async def watch(self) -> None:
@@ -91,6 +91,11 @@ def _context(certificate_file: Path, private_key_file: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.options |= ssl.OP_NO_COMPRESSION
     context.set_alpn_protocols(["http/1.1"])
+    _load(context, certificate_file, private_key_file)
+    return context
+
+
+def _load(context: ssl.SSLContext, certificate_file: Path, private_key_file: Path) -> None:
     try:
         context.load_cert_chain(certificate_file, private_key_file)
     except (OSError, ssl.SSLError) as exc:
@@ -98,4 +103,3 @@ def _context(certificate_file: Path, private_key_file: Path) -> ssl.SSLContext:
             f"cannot use certificate {certificate_file} with key {private_key_file}: {exc}",
             hint="both in PEM, the leaf first, the key without a passphrase",
         ) from exc
-    return context
