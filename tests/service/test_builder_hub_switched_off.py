@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from buildernet.builder_hub import registrations
 from buildernet.builder_hub.builders import find_active
+from buildernet.builder_hub.measurement_store import delete_measurement, list_active
 from tests.support.builder_hub import (
     API,
     IP,
@@ -225,6 +226,20 @@ async def test_refusal_outlives_the_registrations_that_are_forgotten(
     await register(ready, node, status=409)
 
 
+async def until_waiting(hub: RunningHub, changes: list[asyncio.Task[Any]]) -> None:
+    """Wait until every change waits for a transaction of PostgreSQL."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    found: object = 0
+    async with asyncio.timeout(20):
+        while found != len(changes):
+            async with hub.hub.transaction() as watching:
+                found = (await watching.execute(waiting)).scalar()
+            assert not any(change.done() for change in changes)
+
+
 @pytest.mark.process
 async def test_changes_wait_for_what_is_being_stored(postgres: Postgres) -> None:
     """What is stored for a builder that is found active is stored before it is switched off."""
@@ -234,10 +249,6 @@ async def test_changes_wait_for_what_is_being_stored(postgres: Postgres) -> None
         await hub.add_builder()
         await register(hub, SimulatedNode())
         (row,) = await hub.get("/registrations")
-        waiting = text(
-            "SELECT count(*) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
         async with hub.hub.transaction() as connection:
             assert await find_active(connection, IP, lock=True) is not None
             changes = [
@@ -245,10 +256,19 @@ async def test_changes_wait_for_what_is_being_stored(postgres: Postgres) -> None
                 asyncio.create_task(hub.delete(f"/registrations/{row['id']}")),
                 asyncio.create_task(hub.post("/builders/secrets/alpha", {})),
             ]
-            found: object = 0
-            async with asyncio.timeout(20):
-                while found != len(changes):
-                    async with hub.hub.transaction() as watching:
-                        found = (await watching.execute(waiting)).scalar()
-                    assert not any(change.done() for change in changes)
+            await until_waiting(hub, changes)
         await asyncio.gather(*changes)
+
+
+@pytest.mark.process
+async def test_an_image_that_is_being_deleted_is_not_let_in_again(postgres: Postgres) -> None:
+    name = await asyncio.to_thread(postgres.create)
+    async with running_hub(postgres.url(name)) as hub:
+        await hub.add_measurement()
+        async with hub.hub.transaction() as connection:
+            await delete_measurement(connection, "image-1", at_ms=hub.hub.now_ms)
+            change = asyncio.create_task(hub.post(f"/{IMAGE}", {"enabled": True}, status=404))
+            await until_waiting(hub, [change])
+        await change
+        async with hub.hub.transaction() as connection:
+            assert not await list_active(connection)

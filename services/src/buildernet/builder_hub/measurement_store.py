@@ -59,15 +59,6 @@ async def list_measurements(
     return [_stored(row) for row in (await connection.execute(query)).mappings()]
 
 
-async def get_measurement(connection: AsyncConnection, name: str) -> StoredMeasurement:
-    """Return a measurement that was not deleted.
-
-    Raises:
-        UnknownError: There is none.
-    """
-    return _stored(await get_row(connection, MEASUREMENTS, name, what="measurement"))
-
-
 async def activate_measurement(
     connection: AsyncConnection, name: str, *, enabled: bool, at_ms: int
 ) -> None:
@@ -76,7 +67,7 @@ async def activate_measurement(
     Raises:
         UnknownError: There is no such measurement.
     """
-    await get_measurement(connection, name)
+    await _lock(connection, name)
     await switch_row(connection, MEASUREMENTS, name, enabled=enabled, at_ms=at_ms)
 
 
@@ -86,8 +77,13 @@ async def delete_measurement(connection: AsyncConnection, name: str, *, at_ms: i
     Raises:
         UnknownError: There is no such measurement.
     """
-    await get_measurement(connection, name)
+    await _lock(connection, name)
     await retire_row(connection, MEASUREMENTS, name, at_ms=at_ms)
+
+
+async def _lock(connection: AsyncConnection, name: str) -> None:
+    """Keep others from changing it meanwhile: else one that is deleted could be let in again."""
+    await get_row(connection, MEASUREMENTS, name, what="measurement", lock=True)
 
 
 def _stored(row: RowMapping) -> StoredMeasurement:
