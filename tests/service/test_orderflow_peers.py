@@ -3,6 +3,7 @@
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -259,6 +260,23 @@ async def test_registration_is_repeated_until_it_works_and_proves_its_keys(
             leaf = x509.load_pem_x509_certificate(second.pem.encode())
             proof = bytes.fromhex(document["tls_cert_signature"].removeprefix("0x"))
             verify_possession(leaf, proof, challenge=CHALLENGE)
+
+
+async def test_a_key_of_an_unknown_kind_is_not_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub, made = Hub(challenges=True), make_certificate()
+    file, key_file = tmp_path / "cert.pem", tmp_path / "key.pem"
+    unknown = b64encode(bytes.fromhex("3010020100300506032a03040404abcdabcd")).decode()  # PKCS 8
+    file.write_text(made.pem)
+    key_file.write_text(f"-----BEGIN PRIVATE KEY-----\n{unknown}\n-----END PRIVATE KEY-----\n")
+    async with node_of(hub, certificate_file=file, certificate_key_file=key_file):
+        await until(lambda: "certificate_unusable" in caplog.text)
+        key_file.write_text(made.key_pem)
+        (tmp_path / "new").write_text(made.pem)
+        (tmp_path / "new").rename(file)
+        await until(lambda: len(hub.registered) == 2)
+        assert hub.registered[1][0] == "instance"
 
 
 async def test_peers_are_known_although_the_registration_fails(

@@ -4,6 +4,7 @@
 import asyncio
 import ipaddress
 import stat
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -91,6 +92,16 @@ def test_files_that_are_no_pem_are_refused(tmp_path: Path, content: bytes) -> No
         load_identity(tmp_path / "x.pem", tmp_path / "x.pem")
     with pytest.raises(NodeCertificateError):
         load_identity(tmp_path / "missing.pem", tmp_path / "x.pem")
+
+
+def test_a_key_of_an_unknown_kind_is_refused(memory: Path) -> None:
+    """What an operator's files may hold while a proxy that reads them again is running."""
+    save_identity(make_identity(["localhost"], now=NOW), memory)
+    unknown = bytes.fromhex("3010 020100 3005 06032a0304 0404abcdabcd")  # PKCS 8, OID 1.2.3.4
+    pem = f"-----BEGIN PRIVATE KEY-----\n{b64encode(unknown).decode()}\n-----END PRIVATE KEY-----\n"
+    (memory / "key.pem").write_text(pem)
+    with pytest.raises(NodeCertificateError, match="cannot use"):
+        load_identity(memory / "cert.pem", memory / "key.pem")
 
 
 async def test_rotation_replaces_an_old_certificate(memory: Path) -> None:

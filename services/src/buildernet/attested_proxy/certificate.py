@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -129,9 +130,10 @@ def load_identity(certificate: Path, key: Path) -> Identity:
         loaded = load_pem_private_key(
             read_file(key, limit=MAX_PEM_BYTES, error=NodeCertificateError), password=None
         )
-    except (ValueError, TypeError) as exc:
+        fits = loaded.public_key() == chain[0].public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
         raise NodeCertificateError(f"cannot use {certificate} with {key}: {exc}") from exc
-    if loaded.public_key() != chain[0].public_key():
+    if not fits:
         raise NodeCertificateError(
             f"{key} is not the key of the first certificate in {certificate}"
         )

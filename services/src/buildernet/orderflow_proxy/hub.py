@@ -19,6 +19,7 @@ from typing import Final
 import aiohttp
 import msgspec
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from buildernet.attestation.node import sign_possession
@@ -270,7 +271,7 @@ class Registrar:
                 raise ValueError("its key is another's")
             # Other kinds of keys cannot be in a certificate for TLS that a node makes.
             return TlsIdentity(certificate, key)  # type: ignore[arg-type]
-        except (HubError, ValueError, TypeError) as exc:
+        except (HubError, ValueError, TypeError, UnsupportedAlgorithm) as exc:
             _log.warning("certificate_unusable path=%s reason=%s", file, exc)
             return None
 
