@@ -224,11 +224,10 @@ async def test_unusable_authorities_are_an_error_at_the_start(tmp_path: Path) ->
     file = tmp_path / "authority.pem"
     file.write_text("no certificate")
     for path in (file, tmp_path / "missing.pem"):
-        with pytest.raises(ConfigError, match="cannot use"):
-            async with attested_client(
-                1,
-                judge=NO_DEMANDS,
-                config=ClientConfig("", tls_ca_certificate=path),
-                trusting=False,
-            ):
-                pass
+        for config in (
+            ClientConfig("", tls_ca_certificate=path),
+            ClientConfig("", tls_ca_certificate=path, verify_tls=True),
+        ):
+            with pytest.raises(ConfigError, match=f"cannot .*{path}"):
+                async with attested_client(1, judge=NO_DEMANDS, config=config, trusting=False):
+                    pass

@@ -25,6 +25,7 @@ from buildernet.attested_proxy.target import Target
 from buildernet.attested_proxy.upstream import AttestedUpstream, PlainUpstream, Upstream
 from buildernet.base.background import keeping
 from buildernet.base.errors import ConfigError
+from buildernet.net.authority import trusting
 from buildernet.net.limits import ServerLimits
 from buildernet.net.metrics import METRICS
 from buildernet.net.proxy_secret import read_proxy_secret
@@ -115,7 +116,7 @@ def build_client(
                 target,
                 limit=config.max_server_connections,
                 idle_s=limits.idle_timeout_s,
-                tls=_ordinary_tls(config),
+                tls=trusting(config.tls_ca_certificate),
             )
 
         _forward(app, target, ordinary, limits, peer_sends_requests=False)
@@ -208,8 +209,8 @@ def _certificate_demand(
     Raises:
         ConfigError: A file cannot be used, or the protocol cannot show a certificate.
     """
-    trusting = judge.demands_evidence or config.dangerously_accept_unauthenticated_server
-    if trusting and not config.names_certificate:
+    is_settled = judge.demands_evidence or config.dangerously_accept_unauthenticated_server
+    if is_settled and not config.names_certificate:
         return None
     if config.protocol == WireProtocol.A:
         raise ConfigError(
@@ -219,11 +220,3 @@ def _certificate_demand(
     return CertificateDemand(
         target.url.raw_host or "", authorities=config.tls_ca_certificate, pinned=config.pinned
     )
-
-
-def _ordinary_tls(config: ClientConfig) -> ssl.SSLContext:
-    authorities = config.tls_ca_certificate
-    try:
-        return ssl.create_default_context(cafile=None if authorities is None else str(authorities))
-    except OSError as exc:  # ssl.SSLError is one
-        raise ConfigError(f"cannot use {authorities}: {exc}") from exc

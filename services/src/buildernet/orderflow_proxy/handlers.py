@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 """HTTP in, domain call, HTTP out."""
 
-import ipaddress
 import logging
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from aiohttp import web
 
+from buildernet.net.address import is_local
 from buildernet.net.health import READINESS
 from buildernet.net.jsonrpc import INVALID_REQUEST, JsonRpcError, encode_error
 from buildernet.orderflow_proxy import share
@@ -189,12 +189,8 @@ def client_name(request: web.Request, *, trust: bool) -> str:
     nothing is allowed or refused by it.
     """
     remote = request.remote or "-"
-    try:
-        local = ipaddress.ip_address(remote).is_loopback
-    except ValueError:
-        local = False
     named = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    if not (trust and local and named):
+    if not (trust and is_local(remote) and named):
         return remote
     return named.encode("ascii", "backslashreplace").decode()[:_MAX_CLIENT_CHARS]
 
