@@ -12,7 +12,7 @@ Reference: docs/protocols/orderflow-share.md.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -55,6 +55,9 @@ SOURCES: Final = frozenset({"peer", "flashbots"})
 """Where an entry may come from, for sharing between nodes."""
 
 NONCE_BYTES: Final = 16
+
+_MAX_TIMESTAMP: Final = (1 << 53) - 1
+"""Of an answer, whose time is compared: what every reader of JSON can hold."""
 
 _MAX_ERROR_CHARS: Final = 200
 """Of one refusal: all of them together stay far below `MAX_RESPONSE_BYTES`."""
@@ -107,7 +110,7 @@ class ShareResponse(msgspec.Struct, frozen=True, omit_defaults=True):
 
     success: bool
     error: str | None
-    timestamp: int
+    timestamp: Annotated[int, msgspec.Meta(ge=0, le=_MAX_TIMESTAMP)]
     """Seconds since 1970."""
     refused: tuple[Refusal, ...] = ()
     code: Any = RefusalCode.NONE
