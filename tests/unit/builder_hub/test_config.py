@@ -125,3 +125,10 @@ def test_every_flag_and_variable_is_documented() -> None:
         for variable in flag.variables:
             assert variable in page or flag.key == "", variable
         assert flag.names[0] in page or any(v in page for v in flag.variables), flag.names
+
+
+@pytest.mark.parametrize("url", ["", "ftp://pccs.example", "http://192.0.2.1:8081"])
+def test_pccs_that_cannot_be_asked_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(ConfigError, match="pccs_url"):
+        AttestationConfig(pccs_url=url)
+    AttestationConfig(pccs_url="http://127.0.0.1:8081/pccs")

@@ -10,7 +10,7 @@ from buildernet.base import config
 from buildernet.base.errors import ConfigError, UsageError
 from buildernet.base.flags import add_flags, overrides
 from buildernet.orderflow_proxy import cli
-from buildernet.orderflow_proxy.config import ENVIRONMENT_PREFIX, ReceiverConfig
+from buildernet.orderflow_proxy.config import ENVIRONMENT_PREFIX, Evidence, ReceiverConfig
 from buildernet.orderflow_proxy.flags import RECEIVER
 from buildernet.orderflow_proxy.sender_config import SENDER
 
@@ -188,3 +188,10 @@ def test_nothing_goes_unencrypted_to_another_machine_unasked(table: str, name: s
     with pytest.raises(ConfigError, match=rf"{table}\.{name} .* unencrypted"):
         config.load(ReceiverConfig, overrides=plain)
     config.load(ReceiverConfig, overrides={**plain, f"{table}.dangerously_plain": "true"})
+
+
+@pytest.mark.parametrize("url", ["", "ftp://pccs.example", "http://192.0.2.1:8081"])
+def test_pccs_that_cannot_be_asked_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(ConfigError, match="pccs_url"):
+        Evidence(pccs_url=url)
+    Evidence(pccs_url="http://127.0.0.1:8081/pccs")

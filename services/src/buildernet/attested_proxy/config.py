@@ -10,8 +10,7 @@ from buildernet.attestation.issue.azure import EVENT_LOG, QUOTE_URL
 from buildernet.attested_proxy.evidence import AttestationType
 from buildernet.base.config import require_ranges
 from buildernet.base.errors import ConfigError
-from buildernet.net.address import require_encrypted
-from buildernet.net.http_url import parse_http_url
+from buildernet.net.http_url import parse_http_url, require_fetchable
 
 AUTO: Final = "auto"
 _TYPES: Final = (AUTO, *AttestationType)
@@ -57,9 +56,7 @@ class PeerPolicy:
                 "measurements are given, but peers without attestation are allowed",
                 hint="leave out one of the two",
             )
-        if self.pccs_url is not None:
-            parse_http_url("pccs_url", self.pccs_url, schemes=("https", "http"))
-            require_encrypted("pccs_url", self.pccs_url, hint="use https, or one on this machine")
+        require_fetchable("pccs_url", self.pccs_url)
 
     @property
     def demands_nothing(self) -> bool:

@@ -9,6 +9,7 @@ from buildernet.base.errors import ConfigError
 from buildernet.builder_hub.identity import parse_networks
 from buildernet.builder_hub.names import SERVICES, is_service
 from buildernet.net.address import ListenAddress
+from buildernet.net.http_url import require_fetchable
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class AttestationConfig:
     def __post_init__(self) -> None:
         require_ranges(self, max_evidence_age_s=(60, 7 * 86400))
         parse_networks(self.trusted_proxies)
+        require_fetchable("attestation.pccs_url", self.pccs_url)
         for name in self.extra_services:
             if not is_service(name):
                 raise ConfigError(f"extra service {name!r} is no name of a service")

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from buildernet.base.errors import ConfigError
+from buildernet.net.address import require_encrypted
 
 HOST_NAME: Final = re.compile(
     r"(?=.{1,253}$)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(?:\.(?!$)|$))+", re.ASCII
@@ -41,3 +42,18 @@ def parse_http_url(name: str, text: str, *, schemes: Sequence[str] = ("http",)) 
             hint=f"example: {schemes[0]}://127.0.0.1:8545",
         )
     return parts
+
+
+def require_fetchable(name: str, text: str | None) -> None:
+    """Check a URL for what `net.fetch` takes; None is a default that it takes.
+
+    Args:
+        name: Of the setting.
+        text: Its value.
+
+    Raises:
+        ConfigError: It is neither https nor http to this machine.
+    """
+    if text is not None:
+        parse_http_url(name, text, schemes=("https", "http"))
+        require_encrypted(name, text, hint="use https, or one on this machine")

@@ -11,7 +11,7 @@ from buildernet.ethereum.address import Address
 from buildernet.ethereum.errors import AddressFormatError
 from buildernet.ethereum.validation import MAINNET_CHAIN_ID
 from buildernet.net.address import ListenAddress, require_encrypted
-from buildernet.net.http_url import parse_http_url
+from buildernet.net.http_url import parse_http_url, require_fetchable
 from buildernet.orderflow_proxy.spool_segment import MAX_RECORD_BYTES
 
 ENVIRONMENT_PREFIX: Final = "ORDERFLOW_PROXY_"
@@ -147,6 +147,7 @@ class Evidence:
 
     def __post_init__(self) -> None:
         require_ranges(self, max_age_s=(60, 7 * 86_400))
+        require_fetchable("evidence.pccs_url", self.pccs_url)
 
     def require_decision(self) -> None:
         """Raise `ConfigError` unless it says what peers must prove."""
