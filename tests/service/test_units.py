@@ -8,14 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from buildernet.attested_proxy import config as attested_proxy
 from buildernet.base import paths
+from buildernet.net.limits import ServerLimits
 from buildernet.node.firewall import read_ports
+from buildernet.orderflow_proxy.config import Limits, Peering
+from buildernet.orderflow_proxy.peer import MAX_PEERS
 
 _SERVICES = Path(__file__).parents[2] / "services"
 _UNITS = sorted((_SERVICES / "systemd").glob("*.service"))
 
 _MAX_EXPOSURE = 20
 """Of 100: `systemd-analyze security` calls everything below 2.0 OK."""
+
+_OTHER_FILES = 64
+"""Of a service: its listeners, logs, event loop, database or spool."""
 
 
 def _settings(unit: Path) -> dict[str, str]:
@@ -57,6 +64,22 @@ def test_units_and_code_agree_on_paths():
     assert f"/run/{measured['RuntimeDirectory']}" == str(paths.MEASURED_BOOT_DIR)
     api = _settings(_SERVICES / "systemd/system-api.service")
     assert f"/run/{api['RuntimeDirectory']}" == str(paths.SYSTEM_API_FIFO.parent)
+
+
+def test_units_let_as_many_files_be_open_as_the_code_lets_connections():
+    attested, orderflow, health = attested_proxy.Limits(), Limits(), ServerLimits().max_connections
+    client = attested_proxy.ClientConfig("").max_server_connections
+    of_peers = MAX_PEERS * Peering().connections_per_peer
+    for name, connections in {
+        # Each request that is forwarded has a connection on the other side.
+        "attested-proxy": 2 * attested.max_connections + attested.max_handshakes,
+        "attested-proxy-client": attested.max_connections + client,
+        "orderflow-proxy": (
+            orderflow.max_user_connections + orderflow.max_system_connections + of_peers
+        ),
+    }.items():
+        allowed = int(_settings(_SERVICES / f"systemd/{name}.service")["LimitNOFILE"])
+        assert connections + health + _OTHER_FILES <= allowed, name
 
 
 def test_users_of_units_are_made_with_fixed_numbers():
