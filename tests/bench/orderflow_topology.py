@@ -22,10 +22,10 @@ from buildernet.attested_proxy.certificate import make_identity
 from buildernet.ethereum.signature import SigningKey
 from tests.bench.proxies import OPEN, RunningProxy, wait_for_port
 from tests.support.orderflow_nodes import Certificate
+from tests.support.program import free_port
 from tests.support.reference_proxies import (
     TDX_ORDERFLOW_PROXY,
     find_program,
-    free_port,
     running,
 )
 

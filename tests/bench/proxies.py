@@ -21,7 +21,8 @@ from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from buildernet.attested_proxy.certificate import make_identity
-from tests.support.reference_proxies import CVM_REVERSE_PROXY, find_program, free_port, running
+from tests.support.program import free_port
+from tests.support.reference_proxies import CVM_REVERSE_PROXY, find_program, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

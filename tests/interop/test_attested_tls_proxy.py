@@ -33,10 +33,10 @@ from tests.support.attested_tls import (
     node_certificate,
 )
 from tests.support.hub_identity import make_identity, write_identity
+from tests.support.program import free_port
 from tests.support.reference_proxies import (
     ATTESTED_TLS_PROXY,
     find_program,
-    free_port,
     listens,
     quote_service,
 )

@@ -27,10 +27,10 @@ from tests.support.attested_tls import (
     demanding,
 )
 from tests.support.minted_chain import Domain, shared_chain
+from tests.support.program import free_port
 from tests.support.reference_proxies import (
     CVM_REVERSE_PROXY,
     find_program,
-    free_port,
     listens,
     quote_service,
 )

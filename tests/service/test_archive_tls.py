@@ -21,24 +21,12 @@ from tests.support.archive_app import Running, serving
 from tests.support.archive_process import NODE
 from tests.support.orderflow_nodes import (
     Certificate,
+    CertificateFiles,
     client_der,
     make_certificate,
     make_order,
     until,
 )
-
-
-class Files:
-    """A certificate and its key as files."""
-
-    def __init__(self, folder: Path) -> None:
-        self.certificate, self.key = folder / "chain.pem", folder / "key.pem"
-
-    def put(self, made: Certificate) -> None:
-        for path, text in ((self.certificate, made.pem), (self.key, made.key_pem)):
-            fresh = path.with_suffix(".new")
-            fresh.write_text(text)
-            fresh.replace(path)
 
 
 @asynccontextmanager
@@ -76,7 +64,7 @@ async def shown(archive: Running) -> bytes:
 async def test_records_arrive_while_the_certificate_changes(tmp_path, monkeypatch):
     monkeypatch.setattr(certificate_reload, "POLL_S", 0.01)
     made = [make_certificate() for _ in range(3)]
-    files = Files(tmp_path)
+    files = CertificateFiles(tmp_path)
     files.put(made[0])
     async with (
         reloading(files.certificate, files.key) as tls,
@@ -96,7 +84,7 @@ async def test_records_arrive_while_the_certificate_changes(tmp_path, monkeypatc
 
 async def test_an_archive_that_nobody_vouches_for_gets_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(archiving_module, "DRAIN_S", 0.01)
-    files = Files(tmp_path)
+    files = CertificateFiles(tmp_path)
     files.put(make_certificate())
     async with (
         reloading(files.certificate, files.key) as tls,

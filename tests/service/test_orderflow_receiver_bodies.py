@@ -137,3 +137,29 @@ async def test_a_large_order_that_takes_long_to_parse_holds_nobody_up(receiver, 
     outcome = "accepted" if works else "invalid"
     counted = f'orders_total{{method="eth_sendBundle",outcome="{outcome}",source="user"}}'
     assert await receiver.metric("orderflow_proxy_" + counted) == (4 if works else 1)
+
+
+async def test_a_large_order_that_a_newer_one_overtook_is_out_of_date(receiver, monkeypatch):
+    """Replacements go by the time of arrival, whichever was parsed first."""
+    go_on, parsing, parse = threading.Event(), asyncio.Event(), OrderParser.parse
+    loop = asyncio.get_running_loop()
+
+    def parse_slowly(self: OrderParser, method: str, params: list[bytes], request: Any) -> Any:
+        if len(params[0]) > 128 * 1024:
+            loop.call_soon_threadsafe(parsing.set)
+            assert go_on.wait(20)
+        return parse(self, method, params, request)
+
+    monkeypatch.setattr(OrderParser, "parse", parse_slowly)
+    slot = {"replacementUuid": "3c1a0b7e-0000-4000-8000-000000000001", "blockNumber": "0x1312d00"}
+    large = [raw_transaction(n, data=bytes(4000)) for n in range(20)]
+    older = asyncio.create_task(receiver.call("eth_sendBundle", {"txs": large, **slot}))
+    try:
+        async with asyncio.timeout(20):
+            await parsing.wait()
+        newer = await receiver.call("eth_sendBundle", {"txs": [raw_transaction(1)], **slot})
+        assert newer.status == 200
+    finally:
+        go_on.set()
+    assert (await older).error[:2] == (400, -32602)
+    assert len(receiver.neighbours.orders) == 1

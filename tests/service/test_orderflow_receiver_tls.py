@@ -5,7 +5,6 @@ import asyncio
 import socket
 import ssl
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 import uvloop
@@ -21,23 +20,10 @@ from buildernet.net.metrics import METRICS, HttpMetrics
 from buildernet.net.server import bare_application, listening
 from buildernet.orderflow_proxy.app import Dependencies, build_app
 from buildernet.orderflow_proxy.config import ReceiverConfig
-from tests.support.orderflow_nodes import Certificate, make_certificate
+from tests.support.orderflow_nodes import Certificate, CertificateFiles, make_certificate
 from tests.support.orderflow_receiver import LOOPBACK, Neighbours
 
 REQUEST = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-class Files:
-    """A certificate and its key as files."""
-
-    def __init__(self, folder: Path) -> None:
-        self.certificate, self.key = folder / "chain.pem", folder / "key.pem"
-
-    def put(self, made: Certificate) -> None:
-        for path, text in ((self.certificate, made.pem), (self.key, made.key_pem)):
-            fresh = path.with_suffix(".new")
-            fresh.write_text(text)
-            fresh.replace(path)
 
 
 def trusting(made: Certificate) -> ssl.SSLContext:
@@ -61,7 +47,7 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> byt
 
 async def test_a_new_certificate_serves_new_connections_and_old_ones_stay(tmp_path, monkeypatch):
     monkeypatch.setattr(certificate_reload, "POLL_S", 0.01)
-    files, first, second = Files(tmp_path), make_certificate(), make_certificate()
+    files, first, second = CertificateFiles(tmp_path), make_certificate(), make_certificate()
     files.put(first)
     served = ReloadedCertificate(files.certificate, files.key)
     near = Neighbours()
@@ -90,7 +76,7 @@ async def test_a_new_certificate_serves_new_connections_and_old_ones_stay(tmp_pa
 
 
 async def test_tls_1_2_is_refused(tmp_path):
-    files, made = Files(tmp_path), make_certificate()
+    files, made = CertificateFiles(tmp_path), make_certificate()
     files.put(made)
     served = ReloadedCertificate(files.certificate, files.key)
     near = Neighbours()
@@ -103,7 +89,7 @@ async def test_tls_1_2_is_refused(tmp_path):
 
 
 def test_a_pair_that_does_not_fit_is_refused_and_the_old_one_stays(tmp_path):
-    files, made = Files(tmp_path), make_certificate()
+    files, made = CertificateFiles(tmp_path), make_certificate()
     files.put(made)
     served = ReloadedCertificate(files.certificate, files.key)
     assert served.reload() is False
@@ -161,7 +147,7 @@ def test_connections_before_their_handshake_are_limited_too(tmp_path, loop_of):
     """Any number could stand silent for ten seconds: asyncio shows them after the handshake."""
 
     async def fill_up() -> None:
-        files, made = Files(tmp_path), make_certificate()
+        files, made = CertificateFiles(tmp_path), make_certificate()
         files.put(made)
         served = ReloadedCertificate(files.certificate, files.key)
         app = bare_application(limits=ServerLimits(max_connections=3), metrics=HttpMetrics("test"))

@@ -74,6 +74,20 @@ class Certificate:
         return context
 
 
+class CertificateFiles:
+    """A certificate and its key as files that a service follows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.certificate, self.key = folder / "chain.pem", folder / "key.pem"
+
+    def put(self, made: Certificate) -> None:
+        """Replace both, each at once."""
+        for path, text in ((self.certificate, made.pem), (self.key, made.key_pem)):
+            fresh = path.with_suffix(".new")
+            fresh.write_text(text)
+            fresh.replace(path)
+
+
 def make_certificate(name: str = "node") -> Certificate:
     """Return one that is good for this machine's loopback, too."""
     key = ec.generate_private_key(ec.SECP256R1())

@@ -3,7 +3,6 @@
 
 import asyncio
 import os
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -36,12 +35,6 @@ def find_program(variable: str, name: str) -> Path | None:
     folder = FOLDERS[variable]
     path = Path(folder or "") / name
     return path if folder and path.is_file() else None
-
-
-def free_port() -> int:
-    """Return a port nobody listens on at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @contextmanager
