@@ -234,7 +234,7 @@ def test_file_that_is_no_database_is_left_alone(run: Run, tmp_path: Path) -> Non
     ],
 )
 def test_wrong_role_or_database_is_one_line(
-    postgres: Postgres, run: Run, user: str | None, name: str | None, text: str
+    postgres: Postgres, run: Run, tmp_path: Path, user: str | None, name: str | None, text: str
 ) -> None:
     made = postgres.create()
     if user == "stranger":
@@ -242,7 +242,10 @@ def test_wrong_role_or_database_is_one_line(
     url = postgres.url(name or made)
     if user is not None:
         url = url.replace("postgres://hub@", f"postgres://{user}:s3cret@")
-    code, said = run("migrate", "--postgres-dsn", url)
+    (tmp_path / "url").write_text(url)
+    (tmp_path / "url").chmod(0o600)
+    (tmp_path / "hub.toml").write_text('database_url_file = "url"\n')
+    code, said = run("migrate", "--config", "hub.toml")
     assert (code, "Traceback" in said, "s3cret" in said) == (1, False, False), said
     assert text in said
     assert len(said.splitlines()) <= 3, said

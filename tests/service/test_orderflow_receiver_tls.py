@@ -105,12 +105,12 @@ def test_a_pair_that_does_not_fit_is_refused_and_the_old_one_stays(tmp_path):
 
 def test_files_that_change_while_they_are_loaded_are_tried_again(tmp_path, monkeypatch):
     """What fits at the first look and not at the second must not end the service."""
-    files = Files(tmp_path)
+    files = CertificateFiles(tmp_path)
     files.put(make_certificate())
     served = ReloadedCertificate(files.certificate, files.key)
 
     class Changing:
-        def load_cert_chain(self, *_files: Path) -> None:
+        def load_cert_chain(self, *_files: object) -> None:
             raise ssl.SSLError(1, "key values mismatch")
 
     files.put(make_certificate())
@@ -120,7 +120,7 @@ def test_files_that_change_while_they_are_loaded_are_tried_again(tmp_path, monke
 
 
 async def test_every_interface_is_that_of_both_families(tmp_path):
-    files, made = Files(tmp_path), make_certificate()
+    files, made = CertificateFiles(tmp_path), make_certificate()
     files.put(made)
     served = ReloadedCertificate(files.certificate, files.key)
     app = bare_application(limits=ServerLimits(), metrics=HttpMetrics("test"))
@@ -133,7 +133,7 @@ async def test_every_interface_is_that_of_both_families(tmp_path):
 
 
 async def test_an_address_that_is_not_ours_is_told(tmp_path):
-    files = Files(tmp_path)
+    files = CertificateFiles(tmp_path)
     files.put(make_certificate())
     served = ReloadedCertificate(files.certificate, files.key)
     app = bare_application(limits=ServerLimits(), metrics=HttpMetrics("test"))
