@@ -194,3 +194,15 @@ async def test_an_archive_whose_port_is_taken_says_so_bare(monkeypatch):
         access = Access(hub_url="http://127.0.0.1:1")
         with pytest.raises(ListenError, match="cannot listen"):
             await run_archive(ArchiveConfig(general=general, access=access))
+
+
+async def test_what_a_site_waits_for_may_fail_and_is_said() -> None:
+    async def fails() -> None:
+        raise BuildernetError("the first list cannot be had")
+
+    sites = [
+        Site(application(asyncio.Queue()), ListenAddress("127.0.0.1", 0), opens=fails),
+    ]
+    with pytest.raises(BuildernetError, match="first list"):
+        async with asyncio.timeout(10):
+            await serve_sites(sites)

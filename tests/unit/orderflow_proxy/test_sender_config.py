@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from buildernet.base.errors import ConfigError
 from buildernet.ethereum.signature import SigningKey
 from buildernet.orderflow_proxy.sender_config import KEY_VARIABLE, SenderConfig, load_key
 
@@ -28,3 +29,10 @@ def test_key_in_a_file_is_taken_silently(tmp_path: Path, caplog: pytest.LogCaptu
     key = load_key(SenderConfig(signing_key_file=path), {KEY_VARIABLE: "0x12"})
     assert key.address == SigningKey.parse(SECRET).address
     assert caplog.records == []
+
+
+def test_a_hub_on_another_machine_is_asked_by_https() -> None:
+    with pytest.raises(ConfigError, match="unencrypted"):
+        SenderConfig(hub_endpoint="http://192.0.2.1:8082")
+    SenderConfig(hub_endpoint="https://192.0.2.1:8082")
+    SenderConfig(hub_endpoint="http://192.0.2.1:8082", dangerously_plain=True)

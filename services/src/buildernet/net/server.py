@@ -198,10 +198,12 @@ async def serve_sites(sites: Sequence[Site], *, stop_timeout_s: float | None = N
 
 
 async def _either(*awaited: Awaitable[object]) -> None:
-    """Wait for the first; the others are cancelled."""
+    """Wait for the first, and raise what it raises; the others are cancelled."""
     waiting = [asyncio.ensure_future(each) for each in awaited]
     try:
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for each in done:
+            each.result()
     finally:
         for each in waiting:
             each.cancel()

@@ -16,7 +16,7 @@ examples:
   orderflow-proxy receiver --config /etc/buildernet/orderflow-proxy.toml
   orderflow-proxy receiver --user-listen-addr 127.0.0.1:5543 --builder-endpoint http://127.0.0.1:8645
   BUILDERHUB_ENDPOINT=http://127.0.0.1:7937 orderflow-proxy receiver --builder-name node_1
-  orderflow-proxy sender --orderflow-signer-key-file key --builder-confighub-endpoint http://hub:8082
+  orderflow-proxy sender --orderflow-signer-key-file key --builder-confighub-endpoint https://hub.example
 
 A flag wins over the environment, the environment over the file, the file over the defaults.
 """

@@ -129,11 +129,14 @@ class ReceiverMetrics:
         self, outcome: Outcome, source: str, method: str, peer: str
     ) -> tuple[Counter, ...]:
         """Look up the series of a combination; kept: looking up costs more than adding."""
+        if len(self._series) >= _MAX_SERIES:
+            # A hub could name new peers without end: what is counted by name begins at 0 again.
+            self._series.clear()
+            self._by_peer.clear()
+            self._duplicates.clear()
         series = [self._orders.labels(source, method, outcome), self._by_peer.labels(peer)]
         if outcome is Outcome.DUPLICATE:
             series.append(self._duplicates.labels(peer))
-        if len(self._series) >= _MAX_SERIES:  # peers come and go
-            self._series.clear()
         self._series[outcome, source, method, peer] = tuple(series)
         return tuple(series)
 

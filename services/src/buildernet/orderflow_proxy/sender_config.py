@@ -11,7 +11,7 @@ from buildernet.base.config import require_ranges
 from buildernet.base.errors import ConfigError
 from buildernet.base.flags import Flag
 from buildernet.ethereum.signature import SigningKey
-from buildernet.net.address import ListenAddress
+from buildernet.net.address import ListenAddress, require_encrypted
 from buildernet.net.http_url import parse_http_url
 from buildernet.orderflow_proxy.flags import GO_ALONE
 
@@ -37,6 +37,8 @@ class SenderConfig:
     """HOST:PORT of /metrics and /update_peers."""
     hub_endpoint: str = "http://127.0.0.1:14892"
     """Base URL of the builder hub's internal API."""
+    dangerously_plain: bool = False
+    """Ask a hub on another machine in plain HTTP: whoever answers says where orders go."""
     peers_file: Path | None = None
     """JSON file with peers instead of a hub, for development."""
     signing_key_file: Path | None = None
@@ -59,6 +61,8 @@ class SenderConfig:
             ConfigError: A value is out of its range.
         """
         parse_http_url("hub_endpoint", self.hub_endpoint, schemes=("http", "https"))
+        if not self.dangerously_plain:
+            require_encrypted("hub_endpoint", self.hub_endpoint)
         ListenAddress.parse(self.listen_addr)
         ListenAddress.parse(self.metrics_addr)
         require_ranges(
@@ -87,6 +91,12 @@ SENDER: Final = (
         "hub_endpoint",
         "internal API of the builder hub (default: http://127.0.0.1:14892)",
         ("BUILDER_CONFIGHUB_ENDPOINT", "BUILDERHUB_ENDPOINT"),
+    ),
+    Flag(
+        ("--dangerously-plain",),
+        "dangerously_plain",
+        "ask a hub on another machine in plain HTTP",
+        boolean=True,
     ),
     Flag(("--peers-file",), "peers_file", "JSON list of peers instead of a hub"),
     Flag(
