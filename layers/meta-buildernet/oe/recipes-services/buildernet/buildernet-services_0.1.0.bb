@@ -88,6 +88,7 @@ PYTHON_STANDARD_LIBRARY = " \
     python3-mmap \
     python3-netclient \
     python3-numbers \
+    python3-resource \
     python3-threading \
     python3-tomllib \
 "
