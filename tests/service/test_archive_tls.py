@@ -36,11 +36,9 @@ async def sending(
     """What a node runs, and a way to read its counters."""
     authority = folder / "authority.pem"
     authority.write_text("".join(made.pem for made in trusted))
-    config = Archive(endpoint=url, spool_dir=folder / "spool")
+    config = Archive(endpoint=url, spool_dir=folder / "spool", authority_file=authority)
     registry = CollectorRegistry()
-    async with archiving(
-        config, key=NODE, head=lambda: 1, registry=registry, authority=authority
-    ) as recorder:
+    async with archiving(config, key=NODE, head=lambda: 1, registry=registry) as recorder:
         yield (
             recorder,
             lambda name: registry.get_sample_value(f"orderflow_proxy_archive_{name}") or 0.0,

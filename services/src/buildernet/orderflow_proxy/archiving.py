@@ -51,22 +51,14 @@ async def archiving(
     key: SigningKey,
     head: Callable[[], int | None],
     registry: CollectorRegistry,
-    form: ArchiveForm = ArchiveForm.RECORDS,
-    sync_interval_ms: int = 100,
-    authority: Path | None = None,
-    dangerously_plain: bool = False,
 ) -> AsyncIterator[Recorder]:
     """Yield the recorder; leaving gives the archive a moment and keeps the rest on disk.
 
     Args:
-        config: Where the archive and the spool are; without an endpoint nothing is kept.
+        config: The table `[archive]`; without an endpoint nothing is kept.
         key: Signs what is sent.
         head: The newest block known, or None.
         registry: Where the metrics go.
-        form: What the archive understands.
-        sync_interval_ms: See `SpoolThresholds`.
-        authority: PEM file of who vouches for the archive's certificate; the system's otherwise.
-        dangerously_plain: Send orders unencrypted to another machine.
 
     Raises:
         ConfigError: The endpoint is no URL, or plain HTTP that leaves this machine; or the spool
@@ -75,7 +67,9 @@ async def archiving(
     if not config.endpoint:
         yield NoRecorder()
         return
-    context = _tls(config.endpoint, authority, dangerously_plain=dangerously_plain)
+    context = _tls(
+        config.endpoint, config.authority_file, dangerously_plain=config.dangerously_plain
+    )
     try:
         spool = Spool(config.spool_dir, max_bytes=config.spool_max_mb * _MIB)
     except SpoolError as exc:
@@ -83,12 +77,12 @@ async def archiving(
     thresholds = SpoolThresholds(
         reject_bytes=config.reject_above_mb * _MIB,
         resume_bytes=config.resume_below_mb * _MIB,
-        sync_interval_s=sync_interval_ms / _MS,
+        sync_interval_s=config.sync_interval_ms / _MS,
     )
     recorder = ArchiveRecorder(
         spool, folder=config.spool_dir, thresholds=thresholds, head=head, registry=registry
     )
-    wire: Form = RecordsForm() if form is ArchiveForm.RECORDS else OrderEventsForm(head)
+    wire: Form = RecordsForm() if config.form == ArchiveForm.RECORDS else OrderEventsForm(head)
     connector = aiohttp.TCPConnector(limit=1, ssl=context)
     try:
         async with aiohttp.ClientSession(connector=connector) as session:

@@ -17,7 +17,7 @@ from buildernet.net.certificate_reload import reloading
 from buildernet.net.metrics import HttpMetrics
 from buildernet.net.server import Site, serve_sites
 from buildernet.orderflow_proxy.app import SERVICE, Dependencies, build_app
-from buildernet.orderflow_proxy.archiving import ArchiveForm, archiving
+from buildernet.orderflow_proxy.archiving import archiving
 from buildernet.orderflow_proxy.config import ReceiverConfig
 from buildernet.orderflow_proxy.delivery import DeliverySettings, delivering
 from buildernet.orderflow_proxy.hub import PeerListKind
@@ -60,10 +60,6 @@ async def run_receiver(config: ReceiverConfig) -> None:
             key=key,
             head=running.head.number,
             registry=http.registry,
-            form=ArchiveForm(config.archive.form),
-            sync_interval_ms=config.archive.sync_interval_ms,
-            authority=config.archive.authority_file,
-            dangerously_plain=config.archive.dangerously_plain,
         ) as recorder,
     ):
         _log.info("signer_ready address=%s", key.address)
